@@ -1,0 +1,75 @@
+import 'reflect-metadata';
+import type { AddressInfo } from 'node:net';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
+import { AppModule } from './app.module.js';
+import { ClientAuthenticator } from './client-auth/client-authenticator.js';
+import type { AppConfig } from './config/sections.js';
+import { AccessTokenSource } from './nexudus/access-token.source.js';
+import { nestLogger } from './observability/json-logger.js';
+import { Lifecycle } from './observability/lifecycle.js';
+import { ManagementServer } from './observability/management.server.js';
+import { requestIdOf } from './observability/request-id.js';
+import { ProblemResponder } from './problem-details/problem.responder.js';
+import { addRequestHooks } from './request-hooks.js';
+import { readJsonBodies } from './request-body/json-body.parser.js';
+import { answerBrokenRequests } from './problem-details/broken-requests.js';
+
+/** Longer than the idle time-out of any ingress in front, so that it is never we who close a socket in use. */
+const KEEP_ALIVE_MS = 75_000;
+/** A client that takes longer to send its request is not one we wait for. */
+const REQUEST_TIMEOUT_MS = 30_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+
+/** A service that is listening on both ports. */
+export interface RunningApp {
+  readonly apiPort: number;
+  readonly managementPort: number;
+  /** Stops as SIGTERM does: what is sent is finished. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Builds the service and starts it. Main and the tests both do just this.
+ *
+ * @throws CredentialsUnusable | ApiKeysUnusable when a file that the configuration names is not usable
+ */
+export async function startApp(config: AppConfig, logger: Logger): Promise<RunningApp> {
+  const adapter = new FastifyAdapter({
+    bodyLimit: config.http.bodyLimitBytes,
+    genReqId: requestIdOf,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    // No Nest middleware is used, so nothing is to be looked up for it on each request.
+    skipMiddie: true,
+    return503OnClosing: false,
+    ...answerBrokenRequests(new ProblemResponder(config.problems), logger),
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(config, logger), adapter, {
+    bodyParser: false,
+    logger: nestLogger(logger),
+    // A fault while building is thrown to the caller, who reports it.
+    abortOnError: false,
+  });
+  const server = adapter.getInstance();
+  readJsonBodies(server);
+  addRequestHooks(server, app);
+
+  await app.get(ClientAuthenticator).start();
+  await app.get(AccessTokenSource).start();
+  const management = app.get(ManagementServer);
+  await management.listen();
+  await app.listen(config.http.port, config.http.host);
+  const lifecycle = app.get(Lifecycle);
+  lifecycle.started();
+  return {
+    apiPort: (app.getHttpServer().address() as AddressInfo).port,
+    managementPort: management.port,
+    stop: async () => {
+      lifecycle.stop();
+      await app.close();
+    },
+  };
+}

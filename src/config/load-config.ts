@@ -1,0 +1,127 @@
+import { plainToInstance } from 'class-transformer';
+import { validateSync } from 'class-validator';
+import { Environment } from './environment.js';
+import type { AppConfig, AuthMode, CredentialsOrigin } from './sections.js';
+
+/** One variable that is not as it must be. Never holds the value: it may be a secret. */
+export interface ConfigFault {
+  readonly variable: string;
+  readonly expected: string;
+}
+
+/** The environment is not usable; `faults` are all the reasons. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+
+  constructor(readonly faults: readonly ConfigFault[]) {
+    super(`The configuration has ${faults.length} fault(s)`);
+  }
+}
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads the whole configuration from environment variables. Pure. An empty variable counts as not set.
+ *
+ * @param hostName the default of the upstream `client_id`: in Kubernetes the pod's name
+ * @throws ConfigError with every fault at once
+ */
+export function loadConfig(variables: Variables, hostName: string): AppConfig {
+  const given = Object.fromEntries(
+    Object.entries(variables).filter(
+      ([name, value]) => KNOWN.has(name) && value !== undefined && value.trim() !== '',
+    ),
+  );
+  const env = plainToInstance(Environment, given, { exposeDefaultValues: true });
+  const unreadable = validateSync(env, { skipMissingProperties: true }).map(
+    ({ property, constraints = {} }): ConfigFault => ({
+      variable: property,
+      expected: Object.values(constraints).join(', '),
+    }),
+  );
+  // The rules between variables are read from values, so a variable that could not be read has none to break.
+  const faulty = new Set(unreadable.map((fault) => fault.variable));
+  const faults = [...unreadable, ...rulesBetween(env).filter((fault) => !faulty.has(fault.variable))];
+  if (faults.length > 0) throw new ConfigError(faults);
+  return toSections(env, hostName);
+}
+
+/** The names of all environment variables that are read. */
+export const KNOWN: ReadonlySet<string> = new Set(Object.keys(plainToInstance(Environment, {})));
+
+function rulesBetween(env: Environment): ConfigFault[] {
+  const modes = authModes(env);
+  const rules: [broken: boolean, variable: string, expected: string][] = [
+    [
+      !env.NEXUDUS_CREDENTIALS_DIR && !(env.NEXUDUS_USERNAME && env.NEXUDUS_PASSWORD),
+      'NEXUDUS_CREDENTIALS_DIR',
+      'must be set (or both NEXUDUS_USERNAME and NEXUDUS_PASSWORD, for local work)',
+    ],
+    [modes.length === 0, 'AUTH_MODES', 'needs a way to authenticate callers: set AUTH_API_KEYS_FILE'],
+    [modes.length > 1 && modes.includes('none'), 'AUTH_MODES', 'must not combine none with another mode'],
+    [modes.includes('jwt'), 'AUTH_MODES', 'must not name jwt: this version authenticates by API key only'],
+    [
+      modes.includes('api-key') && !env.AUTH_API_KEYS_FILE,
+      'AUTH_API_KEYS_FILE',
+      'must be set when AUTH_MODES names api-key',
+    ],
+  ];
+  if (env.NODE_ENV === 'production') {
+    rules.push(
+      [modes.includes('none'), 'AUTH_MODES', 'must not be none when NODE_ENV is production'],
+      [!isSecure(env.NEXUDUS_BASE_URL), 'NEXUDUS_BASE_URL', 'must be https when NODE_ENV is production'],
+      [!isSecure(env.AUTH_JWT_ISSUER), 'AUTH_JWT_ISSUER', 'must be https when NODE_ENV is production'],
+      [!isSecure(env.AUTH_JWKS_URI), 'AUTH_JWKS_URI', 'must be https when NODE_ENV is production'],
+    );
+  }
+  return rules.filter(([broken]) => broken).map(([, variable, expected]) => ({ variable, expected }));
+}
+
+/** Where no mode is named, those that are configured. */
+function authModes(env: Environment): AuthMode[] {
+  if (env.AUTH_MODES) return env.AUTH_MODES as AuthMode[];
+  return env.AUTH_API_KEYS_FILE ? ['api-key'] : [];
+}
+
+/** Over https, or to this very machine. */
+function isSecure(url: string | undefined): boolean {
+  if (url === undefined || !URL.canParse(url)) return true;
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'https:' || /^(localhost|\[::1\]|127(\.\d+){3})$/.test(hostname);
+}
+
+function toSections(env: Environment, hostName: string): AppConfig {
+  return {
+    http: {
+      host: env.HOST,
+      port: env.PORT,
+      bodyLimitBytes: env.BODY_LIMIT_BYTES,
+      requestDeadlineMs: env.REQUEST_DEADLINE_MS,
+      shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
+    },
+    chatMessages: { contentMaxLength: env.CHAT_MESSAGE_MAX_LENGTH },
+    nexudus: {
+      baseUrl: env.NEXUDUS_BASE_URL.replace(/\/+$/, ''),
+      credentials: credentialsOrigin(env),
+      clientId: env.NEXUDUS_CLIENT_ID ?? hostName,
+      writeLimits: env.NEXUDUS_WRITE_LIMITS,
+      callLimits: env.NEXUDUS_CALL_LIMITS,
+      connectTimeoutMs: env.NEXUDUS_CONNECT_TIMEOUT_MS,
+      attemptTimeoutMs: env.NEXUDUS_ATTEMPT_TIMEOUT_MS,
+      responseLimitBytes: env.UPSTREAM_RESPONSE_LIMIT_BYTES,
+    },
+    clientAuth: { modes: authModes(env), apiKeysFile: env.AUTH_API_KEYS_FILE },
+    problems: { typeBaseUrl: env.PROBLEM_TYPE_BASE_URL },
+    observability: { host: env.HOST, managementPort: env.MANAGEMENT_PORT, logLevel: env.LOG_LEVEL },
+  };
+}
+
+function credentialsOrigin(env: Environment): CredentialsOrigin {
+  if (env.NEXUDUS_CREDENTIALS_DIR) return { kind: 'directory', path: env.NEXUDUS_CREDENTIALS_DIR };
+  return {
+    kind: 'fixed',
+    username: env.NEXUDUS_USERNAME ?? '',
+    password: env.NEXUDUS_PASSWORD ?? '',
+    totpSecret: env.NEXUDUS_TOTP_SECRET,
+  };
+}

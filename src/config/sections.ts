@@ -1,0 +1,74 @@
+import type { QuotaWindow } from './windows.js';
+
+// Each section is an abstract class so that it is a type and an injection token at once.
+
+/** The listener of the API and what it accepts. */
+export abstract class HttpConfig {
+  abstract readonly host: string;
+  abstract readonly port: number;
+  abstract readonly bodyLimitBytes: number;
+  /** The longest a caller waits, and the default where it names no wait of its own. */
+  abstract readonly requestDeadlineMs: number;
+  abstract readonly shutdownTimeoutMs: number;
+}
+
+/** The rules of a chat message that can be set. */
+export abstract class ChatMessagesConfig {
+  /** In Unicode code points, as JSON Schema counts. */
+  abstract readonly contentMaxLength: number;
+}
+
+/** Where the credentials come from: a directory (a mounted Kubernetes Secret), or fixed values. */
+export type CredentialsOrigin =
+  | { readonly kind: 'directory'; readonly path: string }
+  | {
+      readonly kind: 'fixed';
+      readonly username: string;
+      readonly password: string;
+      readonly totpSecret: string | undefined;
+    };
+
+/** The upstream and how it may be used. */
+export abstract class NexudusConfig {
+  /** Without a trailing slash. */
+  abstract readonly baseUrl: string;
+  abstract readonly credentials: CredentialsOrigin;
+  /** The `client_id` of this process where the credentials bring none: stable, and of this process alone. */
+  abstract readonly clientId: string;
+  abstract readonly writeLimits: readonly QuotaWindow[];
+  abstract readonly callLimits: readonly QuotaWindow[];
+  abstract readonly connectTimeoutMs: number;
+  abstract readonly attemptTimeoutMs: number;
+  abstract readonly responseLimitBytes: number;
+}
+
+export type AuthMode = 'jwt' | 'api-key' | 'none';
+
+/** Who may call. */
+export abstract class ClientAuthConfig {
+  abstract readonly modes: readonly AuthMode[];
+  abstract readonly apiKeysFile: string | undefined;
+}
+
+/** How problems are named. */
+export abstract class ProblemsConfig {
+  /** Ends in `/`; a slug is appended to it. */
+  abstract readonly typeBaseUrl: string;
+}
+
+/** What operators see. */
+export abstract class ObservabilityConfig {
+  abstract readonly host: string;
+  abstract readonly managementPort: number;
+  abstract readonly logLevel: string;
+}
+
+/** The whole configuration: a value, read once. */
+export interface AppConfig {
+  readonly http: HttpConfig;
+  readonly chatMessages: ChatMessagesConfig;
+  readonly nexudus: NexudusConfig;
+  readonly clientAuth: ClientAuthConfig;
+  readonly problems: ProblemsConfig;
+  readonly observability: ObservabilityConfig;
+}

@@ -1,0 +1,98 @@
+import { applyDecorators } from '@nestjs/common';
+import { Transform } from 'class-transformer';
+import { ValidateBy } from 'class-validator';
+import { parseWindows } from './windows.js';
+
+/**
+ * One kind of environment variable: how its text is read, and what is expected of it.
+ * A text that cannot be read is `undefined` to `read`, and fails with `expected` as the message.
+ */
+function variable(expected: string, read: (text: string) => unknown): PropertyDecorator {
+  return applyDecorators(
+    Transform(({ value }: { value: unknown }) =>
+      typeof value === 'string' ? (read(value.trim()) ?? INVALID) : value,
+    ),
+    ValidateBy({
+      name: 'variable',
+      validator: { validate: (value) => value !== INVALID, defaultMessage: () => expected },
+    }),
+  );
+}
+
+const INVALID = Symbol('invalid');
+
+export const WholeNumber = (min: number, max: number): PropertyDecorator =>
+  variable(`must be a whole number from ${min} to ${max}`, (text) =>
+    /^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined,
+  );
+
+export const OneOf = (...allowed: string[]): PropertyDecorator =>
+  variable(`must be one of ${allowed.join(', ')}`, (text) => (allowed.includes(text) ? text : undefined));
+
+export const SomeOf = (...allowed: string[]): PropertyDecorator =>
+  variable(`must be a comma-separated list of ${allowed.join(', ')}`, (text) => {
+    const items = commaList(text);
+    return items.length > 0 && items.every((item) => allowed.includes(item)) ? items : undefined;
+  });
+
+/** Kept as it is written: an issuer is compared character by character (RFC 8414 section 3.3). */
+export const HttpUrl = (): PropertyDecorator =>
+  variable('must be an absolute http or https URL without credentials, query or fragment', (text) =>
+    readHttpUrl(text) ? text : undefined,
+  );
+
+/** A base for problem types: an absolute URL, or a path on this service; ends in `/`. */
+export const ReferenceBase = (): PropertyDecorator =>
+  variable('must be an absolute http or https URL or an absolute path, and end in /', (text) =>
+    text.endsWith('/') && (/^\/(?!\/)/.test(text) || readHttpUrl(text)) ? text : undefined,
+  );
+
+export const Origins = (): PropertyDecorator =>
+  variable('must be a comma-separated list of origins such as https://app.example.com', (text) => {
+    const origins = commaList(text);
+    return origins.every((origin) => readHttpUrl(origin)?.origin === origin) ? origins : undefined;
+  });
+
+export const Windows = (): PropertyDecorator =>
+  variable(
+    'must be a list of limits per period such as 60/1m,2500/1d (units ms, s, m, h, d), or off',
+    parseWindows,
+  );
+
+/** Any text but one that somebody forgot to fill in. Its value is never repeated in a fault. */
+export const Text = (): PropertyDecorator =>
+  variable('must be filled in: it still holds a placeholder', (text) =>
+    PLACEHOLDER.test(text) ? undefined : text,
+  );
+
+/** As {@link Text}, but leading and trailing space belongs to it. */
+export const Secret = (): PropertyDecorator =>
+  applyDecorators(
+    ValidateBy({
+      name: 'secret',
+      validator: {
+        validate: (value) => typeof value !== 'string' || !PLACEHOLDER.test(value.trim()),
+        defaultMessage: () => 'must be filled in: it still holds a placeholder',
+      },
+    }),
+  );
+
+/** Refuses to start rather than ignore what an operator counts on. */
+export const NotAvailable = (reason: string): PropertyDecorator =>
+  variable(`must not be set: ${reason}`, () => undefined);
+
+const PLACEHOLDER = /^(<.*>|change[-_ ]?me|your[-_ ].*|x{3,}|todo|\.{3}|\$\{.*\})$/i;
+
+function commaList(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+function readHttpUrl(text: string): URL | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const plain =
+    url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash;
+  return plain ? url : undefined;
+}

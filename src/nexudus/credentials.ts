@@ -1,0 +1,51 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CredentialsOrigin } from '../config/sections.js';
+
+/** What a password login at Nexudus takes. */
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+  /** Base32, where the account has two-factor on. */
+  readonly totpSecret: string | undefined;
+  /** Names this process at the token endpoint: a login with the same one pushes the other's refresh token out. */
+  readonly clientId: string;
+}
+
+/** The credentials are not there, or not all of them. Holds no value. */
+export class CredentialsUnusable extends Error {
+  override readonly name = 'CredentialsUnusable';
+}
+
+/**
+ * Reads the credentials. From a directory: one file each (`username`, `password`, optional `totp-secret` and
+ * `client-id`), trailing line ends stripped, since editors and `echo` add them.
+ *
+ * @param clientId where the directory brings none
+ * @throws CredentialsUnusable when a file that must be there is missing or empty
+ */
+export async function readCredentials(origin: CredentialsOrigin, clientId: string): Promise<Credentials> {
+  if (origin.kind === 'fixed') {
+    const { username, password, totpSecret } = origin;
+    return { username, password, totpSecret, clientId };
+  }
+  const read = async (name: string): Promise<string | undefined> => readSecret(join(origin.path, name));
+  const [username, password, totpSecret, ownClientId] = await Promise.all(
+    ['username', 'password', 'totp-secret', 'client-id'].map(read),
+  );
+  if (username === undefined) throw new CredentialsUnusable('the file "username" is missing or empty');
+  if (password === undefined) throw new CredentialsUnusable('the file "password" is missing or empty');
+  return { username, password, totpSecret, clientId: ownClientId ?? clientId };
+}
+
+async function readSecret(path: string): Promise<string | undefined> {
+  try {
+    const text = (await readFile(path, 'utf8')).replace(/[\r\n]+$/, '');
+    return text === '' ? undefined : text;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new CredentialsUnusable(
+      `a file cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
+    );
+  }
+}

@@ -1,0 +1,66 @@
+import { HttpModule } from '@nestjs/axios';
+import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { type Dispatcher, Pool } from 'undici';
+import { NexudusConfig } from '../config/sections.js';
+import { AccessTokenSource } from './access-token.source.js';
+import { NexudusClient } from './nexudus.client.js';
+import { Pacer } from './pacer.js';
+import { TokenEndpoint } from './token.endpoint.js';
+import { undiciAdapter } from './undici.adapter.js';
+import { UpstreamTransport } from './upstream.transport.js';
+
+const POOL = Symbol('undici pool');
+const CONNECTIONS = 128;
+/** Below the shortest idle time-out in common use (Node's 5 s): a socket is dropped before the upstream drops it. */
+const IDLE_SOCKET_MS = 4_000;
+/** Where the upstream names its own idle time-out (`Keep-Alive: timeout=N`), this much less than that. */
+const IDLE_SOCKET_MARGIN_MS = 2_000;
+
+@Module({
+  providers: [
+    {
+      provide: POOL,
+      inject: [NexudusConfig],
+      useFactory: (config: NexudusConfig): Dispatcher =>
+        new Pool(new URL(config.baseUrl).origin, {
+          connections: CONNECTIONS,
+          connect: { timeout: config.connectTimeoutMs },
+          keepAliveTimeout: IDLE_SOCKET_MS,
+          keepAliveTimeoutThreshold: IDLE_SOCKET_MARGIN_MS,
+          keepAliveMaxTimeout: 60_000,
+        }),
+    },
+  ],
+  exports: [POOL],
+})
+class UpstreamPoolModule implements OnApplicationShutdown {
+  constructor(@Inject(POOL) private readonly pool: Dispatcher) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.pool.destroy();
+  }
+}
+
+/** All that knows Nexudus: the client, the token, the quota. */
+@Module({
+  imports: [
+    HttpModule.registerAsync({
+      imports: [UpstreamPoolModule],
+      inject: [POOL, NexudusConfig],
+      useFactory: (dispatcher: Dispatcher, config: NexudusConfig) => ({
+        adapter: undiciAdapter({
+          dispatcher,
+          baseUrl: config.baseUrl,
+          responseLimitBytes: config.responseLimitBytes,
+        }),
+        // Bodies are text both ways: one serialisation and one parse, both ours.
+        transformRequest: [],
+        transformResponse: [],
+        validateStatus: null,
+      }),
+    }),
+  ],
+  providers: [NexudusClient, AccessTokenSource, TokenEndpoint, UpstreamTransport, Pacer],
+  exports: [NexudusClient, AccessTokenSource],
+})
+export class NexudusModule {}

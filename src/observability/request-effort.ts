@@ -1,0 +1,17 @@
+/** What a request has come to so far: for its log line, and for what a fault of ours leaves behind. */
+export interface RequestEffort {
+  /** On the clock's monotonic scale. */
+  readonly arrivedAtMs: number;
+  /** Times that the message was handed to the upstream. */
+  attempts: number;
+  /** `done`, or what a problem says of the message. */
+  outcome: string;
+  /** The slug of the problem that was answered. */
+  problem: string | undefined;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    effort: RequestEffort;
+  }
+}

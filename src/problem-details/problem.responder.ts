@@ -1,0 +1,47 @@
+import { Injectable } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ProblemsConfig } from '../config/sections.js';
+import type { Problem } from './problem.js';
+
+/** The media type of RFC 9457 section 3. */
+export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
+
+/** Sends a problem, through Fastify or, where there is no request object yet, straight to a socket. */
+@Injectable()
+export class ProblemResponder {
+  constructor(private readonly config: ProblemsConfig) {}
+
+  send(problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
+    void reply
+      .code(problem.type.status)
+      .headers(problem.headers)
+      .header('content-type', PROBLEM_MEDIA_TYPE)
+      // Bytes, since to a text Fastify would add a charset, which this media type does not have.
+      .send(Buffer.from(JSON.stringify(problem.toBody(this.config.typeBaseUrl, identify(request)))));
+  }
+
+  /** The bytes of a whole HTTP/1.1 answer that ends the connection. */
+  toRawResponse(problem: Problem, requestId: string): string {
+    const body = JSON.stringify(problem.toBody(this.config.typeBaseUrl, { path: '/', id: requestId }));
+    return [
+      `HTTP/1.1 ${problem.type.status} ${problem.type.title}`,
+      `content-type: ${PROBLEM_MEDIA_TYPE}`,
+      `content-length: ${Buffer.byteLength(body)}`,
+      `x-request-id: ${requestId}`,
+      'x-content-type-options: nosniff',
+      'connection: close',
+      '',
+      body,
+    ].join('\r\n');
+  }
+}
+
+function identify(request: FastifyRequest): { path: string; id: string } {
+  return { path: pathOf(request.url), id: request.id };
+}
+
+/** The path of a request target, without the query: that may hold what nobody wants repeated. */
+function pathOf(url: string): string {
+  const end = url.indexOf('?');
+  return end === -1 ? url : url.slice(0, end);
+}
