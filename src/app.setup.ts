@@ -69,7 +69,11 @@ export async function startApp(config: AppConfig, logger: Logger): Promise<Runni
     managementPort: management.port,
     stop: async () => {
       lifecycle.stop();
-      await app.close();
+      const closed = app.close();
+      await lifecycle.idle();
+      // A socket on which no request ever came is not idle to Node, and would hold the stop up.
+      server.server.closeAllConnections();
+      await closed;
     },
   };
 }

@@ -21,6 +21,7 @@ export function addRequestHooks(server: FastifyInstance, app: INestApplication):
   server.decorateRequest('effort');
 
   server.addHook('onRequest', async (request, reply) => {
+    lifecycle.requestBegan();
     request.effort = { arrivedAtMs: clock.nowMs(), attempts: 0, outcome: 'done', problem: undefined };
     void reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' });
     if (lifecycle.isStopping) {
@@ -33,24 +34,30 @@ export function addRequestHooks(server: FastifyInstance, app: INestApplication):
     }
   });
 
-  server.addHook('onResponse', async (request, reply) => {
-    const { arrivedAtMs, attempts, outcome, problem } = request.effort;
-    log.info(
-      {
-        requestId: request.id,
-        method: request.method,
-        route: request.routeOptions.url ?? 'none',
-        status: reply.statusCode,
-        durationMs: Math.round((clock.nowMs() - arrivedAtMs) * 10) / 10,
-        caller: request.caller && `${request.caller.kind}:${request.caller.id}`,
-        outcome,
-        problem,
-        attempts,
-        // The answer went nowhere: the caller had gone.
-        ...(!reply.raw.writableFinished && { aborted: true }),
-      },
-      'request',
-    );
+  // One line a request, when its outcome is known and its answer is out. Not in onResponse: that never comes for
+  // a caller who hung up, whose message may have been sent all the same.
+  server.addHook('onSend', async (request, reply) => {
+    const end = (): void => {
+      lifecycle.requestEnded();
+      const { arrivedAtMs, attempts, outcome, problem } = request.effort;
+      log.info(
+        {
+          requestId: request.id,
+          method: request.method,
+          route: request.routeOptions.url ?? 'none',
+          status: reply.statusCode,
+          durationMs: Math.round((clock.nowMs() - arrivedAtMs) * 10) / 10,
+          caller: request.caller && `${request.caller.kind}:${request.caller.id}`,
+          outcome,
+          problem,
+          attempts,
+          ...(!reply.raw.writableFinished && { aborted: true }),
+        },
+        'request',
+      );
+    };
+    if (reply.raw.closed) end();
+    else reply.raw.once('close', end);
   });
 }
 

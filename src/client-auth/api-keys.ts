@@ -54,8 +54,7 @@ export class ApiKeys {
       ) {
         throw new ApiKeysUnusable(`${at}: "businesses" must be "*" or an array of integers`);
       }
-      const expiresAtMs =
-        expiresAt === undefined ? Infinity : typeof expiresAt === 'string' ? Date.parse(expiresAt) : NaN;
+      const expiresAtMs = expiresAt === undefined ? Infinity : parseIsoMs(expiresAt);
       if (Number.isNaN(expiresAtMs)) throw new ApiKeysUnusable(`${at}: "expiresAt" must be an ISO 8601 date`);
       if (byHash.has(sha256.toLowerCase()))
         throw new ApiKeysUnusable(`${at}: its "sha256" stands there twice`);
@@ -81,6 +80,13 @@ export class ApiKeys {
     const entry = this.#byHash.get(createHash('sha256').update(key).digest('hex'));
     return entry && epochMs < entry.expiresAtMs ? entry.caller : undefined;
   }
+}
+
+const ISO_DATE = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/;
+
+/** NaN where it is not a date of ISO 8601; one with a time must have a zone, since ours is not the author's. */
+function parseIsoMs(value: unknown): number {
+  return typeof value === 'string' && ISO_DATE.test(value) ? Date.parse(value) : NaN;
 }
 
 function parseArray(text: string): Record<string, unknown>[] {

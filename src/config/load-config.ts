@@ -39,9 +39,13 @@ export function loadConfig(variables: Variables, hostName: string): AppConfig {
       expected: Object.values(constraints).join(', '),
     }),
   );
-  // The rules between variables are read from values, so a variable that could not be read has none to break.
-  const faulty = new Set(unreadable.map((fault) => fault.variable));
-  const faults = [...unreadable, ...rulesBetween(env).filter((fault) => !faulty.has(fault.variable))];
+  const faulty = new Set(unreadable.map(({ variable }) => variable));
+  // The rules between variables look at what could be read; one that could not has its own fault already.
+  const readable = Object.fromEntries(Object.entries(given).filter(([name]) => !faulty.has(name)));
+  const broken = rulesBetween(plainToInstance(Environment, readable, { exposeDefaultValues: true }), (name) =>
+    Object.hasOwn(given, name),
+  );
+  const faults = [...unreadable, ...broken.filter(({ variable }) => !faulty.has(variable))];
   if (faults.length > 0) throw new ConfigError(faults);
   return toSections(env, hostName);
 }
@@ -49,19 +53,24 @@ export function loadConfig(variables: Variables, hostName: string): AppConfig {
 /** The names of all environment variables that are read. */
 export const KNOWN: ReadonlySet<string> = new Set(Object.keys(plainToInstance(Environment, {})));
 
-function rulesBetween(env: Environment): ConfigFault[] {
+/** @param isSet whether a variable is there, readable or not */
+function rulesBetween(env: Environment, isSet: (name: keyof Environment) => boolean): ConfigFault[] {
   const modes = authModes(env);
   const rules: [broken: boolean, variable: string, expected: string][] = [
     [
-      !env.NEXUDUS_CREDENTIALS_DIR && !(env.NEXUDUS_USERNAME && env.NEXUDUS_PASSWORD),
+      !isSet('NEXUDUS_CREDENTIALS_DIR') && !(isSet('NEXUDUS_USERNAME') && isSet('NEXUDUS_PASSWORD')),
       'NEXUDUS_CREDENTIALS_DIR',
       'must be set (or both NEXUDUS_USERNAME and NEXUDUS_PASSWORD, for local work)',
     ],
-    [modes.length === 0, 'AUTH_MODES', 'needs a way to authenticate callers: set AUTH_API_KEYS_FILE'],
+    [
+      modes.length === 0 && !isSet('AUTH_API_KEYS_FILE'),
+      'AUTH_MODES',
+      'needs a way to authenticate callers: set AUTH_API_KEYS_FILE',
+    ],
     [modes.length > 1 && modes.includes('none'), 'AUTH_MODES', 'must not combine none with another mode'],
     [modes.includes('jwt'), 'AUTH_MODES', 'must not name jwt: this version authenticates by API key only'],
     [
-      modes.includes('api-key') && !env.AUTH_API_KEYS_FILE,
+      modes.includes('api-key') && !isSet('AUTH_API_KEYS_FILE'),
       'AUTH_API_KEYS_FILE',
       'must be set when AUTH_MODES names api-key',
     ],

@@ -177,7 +177,7 @@ export class AccessTokenSource implements OnApplicationShutdown {
       }
       case 'unavailable': {
         this.#failures += 1;
-        const waitMs = answer.retryAfterMs ?? 100 + backoffMs(this.#failures, Math.random());
+        const waitMs = Math.max(answer.retryAfterMs ?? 0, 100 + backoffMs(this.#failures, Math.random()));
         this.#standStill(waitMs, (retryAfterMs) => new UpstreamUnavailable('no-token', retryAfterMs));
         this.log.warn(
           { detail: answer.detail, failures: this.#failures, retryAfterSeconds: waitMs / 1000 },

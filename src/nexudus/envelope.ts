@@ -37,16 +37,18 @@ export function readWriteResult(operation: WriteOperation, result: WireResult): 
     case 'no-answer':
       return unknown(result.reason === 'timeout' ? 'timeout' : 'connection-lost');
     case 'answer':
-      return readAnswer(operation, result.status, result.complete ? result.body : '');
+      return readAnswer(operation, result.status, result.complete ? result.body : undefined);
   }
 }
 
-function readAnswer(operation: WriteOperation, status: number, body: string): Verdict {
+/** @param body `undefined` where it was cut off: then only the status can be trusted */
+function readAnswer(operation: WriteOperation, status: number, body: string | undefined): Verdict {
   // 409 is how Nexudus throttles, "for legacy reasons"; it never means a conflict on these calls.
   if (status === 409 || status === 429) return { kind: 'throttled' };
   if (status === 401) return { kind: 'unauthorized' };
   if (status === 403) return { kind: 'forbidden' };
   if (status >= 500) return unknown('server-error');
+  if (body === undefined) return unknown('unusable-answer');
   const json = parseJson(body);
   const envelope = isObject(json) ? json : undefined;
   // An HTML 404 comes from the edge and tells nothing about the message; Nexudus' own is JSON or empty.
@@ -59,7 +61,7 @@ function readAnswer(operation: WriteOperation, status: number, body: string): Ve
 }
 
 function readEnvelope(operation: WriteOperation, envelope: Record<string, unknown>): Verdict {
-  const innerStatus = typeof envelope['Status'] === 'number' ? envelope['Status'] : 200;
+  const innerStatus = Number(envelope['Status'] ?? 200);
   if (envelope['WasSuccessful'] === false) return readRefusal(operation, envelope);
   if (innerStatus >= 500) return unknown('server-error');
   if (innerStatus >= 400) return readRefusal(operation, envelope);

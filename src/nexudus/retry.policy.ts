@@ -43,6 +43,8 @@ const BACKOFF_BASE_MS = 200;
 const BACKOFF_CAP_MS = 5_000;
 /** Nexudus sends `Retry-After: 1` with a throttle; the same is guessed where it sends none. */
 const THROTTLED_FOR_MS = 1_000;
+/** A `Retry-After` of 0, or a date that is past, must not become a storm. */
+const SHORTEST_PAUSE_MS = 100;
 
 /**
  * Decides what follows a failed attempt, by the contract's table (section 3): *could Nexudus have run it?*
@@ -59,7 +61,10 @@ export function decide(verdict: Exclude<Verdict, { kind: 'done' }>, situation: S
     case 'unauthorized':
       return { action: situation.tokenRenewed ? 'refuse-account' : 'renew-token' };
     case 'throttled':
-      return { action: 'pause', forMs: situation.retryAfterMs ?? THROTTLED_FOR_MS };
+      return {
+        action: 'pause',
+        forMs: Math.max(situation.retryAfterMs ?? THROTTLED_FOR_MS, SHORTEST_PAUSE_MS),
+      };
     case 'not-sent':
       return again(
         situation,
@@ -75,7 +80,7 @@ export function decide(verdict: Exclude<Verdict, { kind: 'done' }>, situation: S
 
 /** Exponential back-off with full jitter, the cap applied after the jitter. */
 export function backoffMs(failures: number, random: number): number {
-  return Math.min(BACKOFF_CAP_MS, random * BACKOFF_BASE_MS * 2 ** failures);
+  return Math.min(BACKOFF_CAP_MS, random * BACKOFF_BASE_MS * 2 ** Math.min(failures, 30));
 }
 
 function again(situation: Situation, error: NexudusError): Decision {

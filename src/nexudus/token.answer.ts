@@ -44,7 +44,8 @@ export function readTokenAnswer(result: WireResult, epochMs: number): TokenAnswe
   }
   // 400 by the documents, 401 by one page for a bad password. Anything else says nothing about the grant.
   if ((result.status === 400 || result.status === 401) && typeof json['error'] === 'string') {
-    return { kind: 'refused', reason: REFUSALS[json['error']] ?? 'other' };
+    const reason = Object.hasOwn(REFUSALS, json['error']) ? REFUSALS[json['error']] : undefined;
+    return { kind: 'refused', reason: reason ?? 'other' };
   }
   return unavailable(`status ${result.status}`, retryAfterMs);
 }

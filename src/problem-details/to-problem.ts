@@ -15,7 +15,8 @@ import { Problem, type ProblemError } from './problem.js';
 export function toProblem(failure: unknown, sent: boolean): Problem {
   if (failure instanceof Problem) return failure;
   if (isNexudusError(failure)) return fromNexudus(failure);
-  if (failure instanceof HttpException) return fromHttpStatus(failure.getStatus(), failure);
+  // Whatever it claims to be: after the message was handed over, it comes from behind our own handler.
+  if (failure instanceof HttpException && !sent) return fromHttpStatus(failure.getStatus(), failure);
   return internalError(failure, sent);
 }
 
@@ -113,7 +114,7 @@ function toCallersTerms({ propertyName, message }: FieldFault): ProblemError {
 
 const LONGEST_SENTENCE = 500;
 /** Markup, an address, an e-mail, a stack frame: things that a sentence for a caller does not hold. */
-const NOT_FOR_CALLERS = /<[a-z!/]|https?:|@|\n\s*at |\bnexudus\.com\b/i;
+const NOT_FOR_CALLERS = /<[a-z!/]|https?:|@|\bat [\w.`<>]+\(|\bnexudus\.com\b/i;
 
 /** Nexudus' sentences are for callers, but nothing of its inside is. */
 function presentable(sentence: string): string {

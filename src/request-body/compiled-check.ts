@@ -73,7 +73,10 @@ function readRules(dto: Type, resolve: Resolve): Rule[] {
     const conditions = own
       .filter((item) => item.type === 'conditionalValidation')
       .map((item) => item.constraints[0] as Rule['conditions'][number]);
-    if (constraints.length + conditions.length !== own.length) {
+    const plain = own.every(
+      ({ each, groups, message }) => !each && !(groups as unknown[] | undefined)?.length && !message,
+    );
+    if (!plain || constraints.length + conditions.length !== own.length) {
       throw new Error(`${dto.name}.${property} has a rule that cannot be compiled`);
     }
     rules.push({ property, conditions, constraints });

@@ -1,0 +1,355 @@
+import 'reflect-metadata';
+import { readFileSync } from 'node:fs';
+import { inspect } from 'node:util';
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { Environment } from './environment.js';
+import { ConfigError, KNOWN, loadConfig } from './load-config.js';
+import type { AppConfig } from './sections.js';
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** The least that the service starts with. */
+const LEAST = {
+  NEXUDUS_CREDENTIALS_DIR: '/run/secrets/nexudus',
+  AUTH_API_KEYS_FILE: '/run/secrets/api-keys.json',
+} as const;
+const HOST_NAME = 'bff-0';
+
+const load = (variables: Variables = {}): AppConfig => loadConfig({ ...LEAST, ...variables }, HOST_NAME);
+
+function errorOf(variables: Variables): ConfigError {
+  try {
+    loadConfig(variables, HOST_NAME);
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+  throw new Error('the configuration was accepted');
+}
+
+const faultyWith = (variables: Variables): string[] =>
+  errorOf({ ...LEAST, ...variables })
+    .faults.map((fault) => fault.variable)
+    .sort();
+
+describe('the defaults', () => {
+  it('are those of the contract where nothing but the least is set', () => {
+    expect(load()).toEqual({
+      http: {
+        host: '0.0.0.0',
+        port: 3000,
+        bodyLimitBytes: 262_144,
+        requestDeadlineMs: 25_000,
+        shutdownTimeoutMs: 25_000,
+      },
+      chatMessages: { contentMaxLength: 16_384 },
+      nexudus: {
+        baseUrl: 'https://spaces.nexudus.com',
+        credentials: { kind: 'directory', path: LEAST.NEXUDUS_CREDENTIALS_DIR },
+        clientId: HOST_NAME,
+        writeLimits: [
+          { limit: 60, periodMs: 60_000 },
+          { limit: 2500, periodMs: 86_400_000 },
+        ],
+        callLimits: [
+          { limit: 1, periodMs: 100 },
+          { limit: 120, periodMs: 60_000 },
+          { limit: 5000, periodMs: 3_600_000 },
+        ],
+        connectTimeoutMs: 3000,
+        attemptTimeoutMs: 10_000,
+        responseLimitBytes: 1_048_576,
+      },
+      clientAuth: { modes: ['api-key'], apiKeysFile: LEAST.AUTH_API_KEYS_FILE },
+      problems: { typeBaseUrl: '/problems/' },
+      observability: { host: '0.0.0.0', managementPort: 9464, logLevel: 'info' },
+    });
+  });
+
+  it.each<[keyof Environment, unknown]>([
+    ['IDEMPOTENCY_TTL_S', 86_400],
+    ['NEXUDUS_UPDATE_READ_FIRST', 'restricted'],
+    ['CORS_ORIGINS', []],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', undefined],
+  ])('of %s is that of the contract', (name, value) => {
+    expect(new Environment()[name]).toEqual(value);
+  });
+
+  it.each(['', ' ', '\t\n', undefined])('hold for a variable that is empty (%j)', (empty) => {
+    const others = [...KNOWN].filter((name) => !(name in LEAST));
+    expect(load(Object.fromEntries(others.map((name) => [name, empty])))).toEqual(load());
+  });
+
+  it('hold whatever else stands in the environment', () => {
+    expect(load({ PATH: '/bin', port: '1', NEXUDUS_TIMEOUT: 'x', constructor: 'x', toString: 'x' })).toEqual(
+      load(),
+    );
+  });
+
+  it.each<[string, string, (config: AppConfig) => unknown, unknown]>([
+    ['PORT', '0', (c) => c.http.port, 0],
+    ['PORT', ' 8080 ', (c) => c.http.port, 8080],
+    ['HOST', '::1', (c) => c.http.host, '::1'],
+    ['MANAGEMENT_PORT', '65535', (c) => c.observability.managementPort, 65_535],
+    ['BODY_LIMIT_BYTES', '2048', (c) => c.http.bodyLimitBytes, 2048],
+    ['REQUEST_DEADLINE_MS', '5000', (c) => c.http.requestDeadlineMs, 5000],
+    ['SHUTDOWN_TIMEOUT_MS', '0', (c) => c.http.shutdownTimeoutMs, 0],
+    ['CHAT_MESSAGE_MAX_LENGTH', '1', (c) => c.chatMessages.contentMaxLength, 1],
+    ['NEXUDUS_CLIENT_ID', 'bff-blue', (c) => c.nexudus.clientId, 'bff-blue'],
+    ['NEXUDUS_WRITE_LIMITS', 'off', (c) => c.nexudus.writeLimits, []],
+    ['NEXUDUS_CALL_LIMITS', '2/1s', (c) => c.nexudus.callLimits, [{ limit: 2, periodMs: 1000 }]],
+    ['NEXUDUS_CONNECT_TIMEOUT_MS', '1', (c) => c.nexudus.connectTimeoutMs, 1],
+    ['NEXUDUS_ATTEMPT_TIMEOUT_MS', '1', (c) => c.nexudus.attemptTimeoutMs, 1],
+    ['UPSTREAM_RESPONSE_LIMIT_BYTES', '1024', (c) => c.nexudus.responseLimitBytes, 1024],
+    ['NEXUDUS_BASE_URL', 'https://eu.example.com', (c) => c.nexudus.baseUrl, 'https://eu.example.com'],
+    ['NEXUDUS_BASE_URL', 'https://eu.example.com/', (c) => c.nexudus.baseUrl, 'https://eu.example.com'],
+    ['NEXUDUS_BASE_URL', 'https://eu.example.com/a//', (c) => c.nexudus.baseUrl, 'https://eu.example.com/a'],
+    ['PROBLEM_TYPE_BASE_URL', 'https://e.example/p/', (c) => c.problems.typeBaseUrl, 'https://e.example/p/'],
+    ['LOG_LEVEL', 'debug', (c) => c.observability.logLevel, 'debug'],
+  ])('give way to %s=%s', (name, text, read, value) => {
+    expect(read(load({ [name]: text }))).toEqual(value);
+  });
+});
+
+describe('a fault', () => {
+  it.each([
+    ['NODE_ENV', 'staging'],
+    ['PORT', '-1'],
+    ['PORT', '65536'],
+    ['PORT', '3000x'],
+    ['PORT', '0x10'],
+    ['PORT', '1e3'],
+    ['PORT', '80.5'],
+    ['MANAGEMENT_PORT', 'http'],
+    ['NEXUDUS_BASE_URL', 'spaces.nexudus.com'],
+    ['NEXUDUS_BASE_URL', 'ftp://spaces.nexudus.com'],
+    ['NEXUDUS_BASE_URL', 'https://user:pass@spaces.nexudus.com'],
+    ['NEXUDUS_BASE_URL', 'https://spaces.nexudus.com/?a=b'],
+    ['NEXUDUS_BASE_URL', 'https://spaces.nexudus.com/#top'],
+    ['NEXUDUS_WRITE_LIMITS', '60/1w'],
+    ['NEXUDUS_CALL_LIMITS', 'none'],
+    ['NEXUDUS_CONNECT_TIMEOUT_MS', '0'],
+    ['NEXUDUS_ATTEMPT_TIMEOUT_MS', '3600001'],
+    ['NEXUDUS_UPDATE_READ_FIRST', 'never'],
+    ['UPSTREAM_RESPONSE_LIMIT_BYTES', '1MiB'],
+    ['REQUEST_DEADLINE_MS', '25s'],
+    ['BODY_LIMIT_BYTES', '99999999999999999999'],
+    ['CHAT_MESSAGE_MAX_LENGTH', '0'],
+    ['PROBLEM_TYPE_BASE_URL', '/problems'],
+    ['PROBLEM_TYPE_BASE_URL', '//elsewhere.example/'],
+    ['CORS_ORIGINS', '*'],
+    ['CORS_ORIGINS', 'https://app.example.com/'],
+    ['CORS_ORIGINS', 'https://app.example.com,nonsense'],
+    ['IDEMPOTENCY_TTL_S', '0'],
+    ['AUTH_MODES', 'password'],
+    ['AUTH_MODES', 'api-key,password'],
+    ['AUTH_MODES', ','],
+    ['AUTH_JWT_ISSUER', 'login.example.com'],
+    ['AUTH_JWKS_URI', 'file:///jwks.json'],
+    ['LOG_LEVEL', 'verbose'],
+    ['SHUTDOWN_TIMEOUT_MS', '-1'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
+    ['DATABASE_URL', 'postgres://localhost/db'],
+    ['DATABASE_URL_FILE', '/run/secrets/database-url'],
+  ])('is found in %s=%s, and says what was expected', (variable, text) => {
+    const { faults } = errorOf({ ...LEAST, [variable]: text });
+    expect(faults).toEqual([{ variable, expected: expect.stringMatching(/^must /) }]);
+  });
+
+  it.each([
+    '<your password>',
+    'changeme',
+    'CHANGE-ME',
+    'change_me',
+    'your-password',
+    'xxx',
+    'TODO',
+    '...',
+    '${SECRET}',
+  ])('is a value that nobody filled in: %s', (placeholder) => {
+    expect(faultyWith({ NEXUDUS_CREDENTIALS_DIR: placeholder })).toEqual(['NEXUDUS_CREDENTIALS_DIR']);
+    const local = {
+      NEXUDUS_CREDENTIALS_DIR: '',
+      NEXUDUS_USERNAME: placeholder,
+      NEXUDUS_PASSWORD: placeholder,
+    };
+    expect(faultyWith({ ...local, NEXUDUS_TOTP_SECRET: placeholder })).toEqual([
+      'NEXUDUS_PASSWORD',
+      'NEXUDUS_TOTP_SECRET',
+      'NEXUDUS_USERNAME',
+    ]);
+  });
+
+  it('is reported together with every other, each variable once, by its name', () => {
+    const everything = Object.fromEntries([...KNOWN].map((name) => [name, '<fill me in>']));
+    expect(
+      errorOf(everything)
+        .faults.map((fault) => fault.variable)
+        .sort(),
+    ).toEqual([...KNOWN].sort());
+  });
+
+  it('of a single variable does not hide those between variables', () => {
+    expect(
+      errorOf({ PORT: 'x', LOG_LEVEL: 'loud' })
+        .faults.map((fault) => fault.variable)
+        .sort(),
+    ).toEqual(['AUTH_MODES', 'LOG_LEVEL', 'NEXUDUS_CREDENTIALS_DIR', 'PORT']);
+  });
+
+  it('of a variable that cannot be read is the only one of it: no rule is applied to what is not there', () => {
+    expect(faultyWith({ AUTH_MODES: 'password', AUTH_API_KEYS_FILE: '' })).toEqual(['AUTH_MODES']);
+  });
+
+  it('in production does not hide the others either', () => {
+    const variables = { NODE_ENV: 'production', NEXUDUS_BASE_URL: 'nonsense', AUTH_MODES: 'none', PORT: 'x' };
+    expect(faultyWith(variables)).toEqual(['AUTH_MODES', 'NEXUDUS_BASE_URL', 'PORT']);
+  });
+
+  it('never repeats a value: it may be a secret', () => {
+    const canary = 'hunter2-canary';
+    // In every variable, and in forms that fail for different reasons.
+    for (const form of [`<${canary}>`, `https://user:${canary}@host/?${canary}`, canary]) {
+      const error = errorOf({
+        ...Object.fromEntries([...KNOWN].map((name) => [name, form])),
+        [canary]: canary,
+      });
+      expect(inspect(error, { depth: 9, showHidden: true })).not.toContain(canary);
+      expect(JSON.stringify(error.faults)).not.toContain(canary);
+    }
+  });
+
+  it('is the only way to fail: any environment gives a configuration or a ConfigError', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.webUrl({ withQueryParameters: true }),
+      fc.nat().map(String),
+      fc.constantFrom('production', 'none', 'api-key', 'jwt,none', 'off', '60/1m', 'changeme'),
+    );
+    const environment = fc.dictionary(fc.constantFrom(...KNOWN), text, { noNullPrototype: true });
+    fc.assert(
+      fc.property(environment, (variables) => {
+        try {
+          loadConfig(variables, HOST_NAME);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ConfigError);
+          expect((error as ConfigError).faults.length).toBeGreaterThan(0);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('the credentials', () => {
+  const LOCAL = {
+    NEXUDUS_CREDENTIALS_DIR: '',
+    NEXUDUS_USERNAME: 'me@example.com',
+    NEXUDUS_PASSWORD: ' pass word ',
+  };
+
+  it('come from the environment for local work, the password with its spaces', () => {
+    expect(load({ ...LOCAL, NEXUDUS_TOTP_SECRET: 'JBSWY3DP' }).nexudus.credentials).toEqual({
+      kind: 'fixed',
+      username: 'me@example.com',
+      password: ' pass word ',
+      totpSecret: 'JBSWY3DP',
+    });
+    expect(load(LOCAL).nexudus.credentials).toMatchObject({ kind: 'fixed', totpSecret: undefined });
+  });
+
+  it('come from the directory where both are set', () => {
+    expect(load({ ...LOCAL, NEXUDUS_CREDENTIALS_DIR: '/secrets' }).nexudus.credentials).toEqual({
+      kind: 'directory',
+      path: '/secrets',
+    });
+  });
+
+  it.each<[string, Variables]>([
+    ['nothing', {}],
+    ['the name alone', { NEXUDUS_USERNAME: 'me@example.com' }],
+    ['the password alone', { NEXUDUS_PASSWORD: 'secret' }],
+    ['a blank password', { NEXUDUS_USERNAME: 'me@example.com', NEXUDUS_PASSWORD: '  ' }],
+  ])('are missing with %s', (_, variables) => {
+    expect(faultyWith({ NEXUDUS_CREDENTIALS_DIR: '', ...variables })).toEqual(['NEXUDUS_CREDENTIALS_DIR']);
+  });
+});
+
+describe('AUTH_MODES', () => {
+  it.each<[string, Variables, AppConfig['clientAuth']]>([
+    ['api-key where a file is named', {}, { modes: ['api-key'], apiKeysFile: LEAST.AUTH_API_KEYS_FILE }],
+    [
+      'api-key as asked',
+      { AUTH_MODES: ' api-key ' },
+      { modes: ['api-key'], apiKeysFile: LEAST.AUTH_API_KEYS_FILE },
+    ],
+    [
+      'none for local work',
+      { AUTH_MODES: 'none', AUTH_API_KEYS_FILE: '' },
+      { modes: ['none'], apiKeysFile: undefined },
+    ],
+  ])('may be %s', (_, variables, clientAuth) => {
+    expect(load(variables).clientAuth).toEqual(clientAuth);
+  });
+
+  it.each<[string, Variables, string[]]>([
+    ['nothing is configured', { AUTH_API_KEYS_FILE: '' }, ['AUTH_MODES']],
+    ['none stands beside another', { AUTH_MODES: 'none,api-key' }, ['AUTH_MODES']],
+    ['jwt is asked for, which this version does not have', { AUTH_MODES: 'jwt,api-key' }, ['AUTH_MODES']],
+    ['api-key has no file', { AUTH_MODES: 'api-key', AUTH_API_KEYS_FILE: '' }, ['AUTH_API_KEYS_FILE']],
+    ['none is asked for in production', { AUTH_MODES: 'none', NODE_ENV: 'production' }, ['AUTH_MODES']],
+  ])('is refused when %s', (_, variables, faulty) => {
+    expect([...new Set(faultyWith(variables))]).toEqual(faulty);
+  });
+});
+
+describe('with NODE_ENV=production', () => {
+  const URLS = ['NEXUDUS_BASE_URL', 'AUTH_JWT_ISSUER', 'AUTH_JWKS_URI'];
+  const each = (url: string): Variables => Object.fromEntries(URLS.map((name) => [name, url]));
+
+  it.each([
+    'https://id.example.com',
+    'http://localhost:8080',
+    'http://127.0.0.1:8080',
+    'http://127.3.2.1',
+    'http://[::1]:8080',
+  ])('%s is good enough for an issuer and the base', (url) => {
+    expect(load({ NODE_ENV: 'production', ...each(url) }).nexudus.baseUrl).toBe(url);
+  });
+
+  it.each([
+    'http://id.example.com',
+    'http://localhost.example.com',
+    'http://127.0.0.1.example.com',
+    'http://10.0.0.1',
+    'http://[::2]',
+  ])('%s is not', (url) => {
+    expect(faultyWith({ NODE_ENV: 'production', ...each(url) })).toEqual([...URLS].sort());
+  });
+
+  it('and only then', () => {
+    expect(load({ NODE_ENV: 'test', ...each('http://id.example.com') }).nexudus.baseUrl).toBe(
+      'http://id.example.com',
+    );
+  });
+});
+
+describe('.env.example', () => {
+  const lines = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8')
+    .split('\n')
+    .map((line) => /^(# )?([A-Z][A-Z0-9_]*)=(.*)$/.exec(line))
+    .filter((match) => match !== null)
+    .map(([, comment, name = '', value = '']) => ({ name, value, active: comment === undefined }));
+
+  it('names every variable that is read and can be set, once, and no other', () => {
+    const hidden = new Set(['DATABASE_URL', 'DATABASE_URL_FILE', 'NODE_ENV']);
+    const named = lines.map(({ name }) => name).filter((name) => name !== 'NODE_ENV');
+    expect(named.sort()).toEqual([...KNOWN].filter((name) => !hidden.has(name)).sort());
+  });
+
+  it('shows the defaults', () => {
+    const shown = lines.filter(({ active, value }) => active && value !== '');
+    expect(load(Object.fromEntries(shown.map(({ name, value }) => [name, value])))).toEqual(load());
+  });
+});
