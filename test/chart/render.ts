@@ -1,0 +1,84 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { parseAllDocuments } from 'yaml';
+
+export const CHART = fileURLToPath(new URL('../../helm/nexudus-bff', import.meta.url));
+
+/** Values as a values file holds them; they win over those of the value set. */
+export type Values = Record<string, unknown>;
+
+export interface Container {
+  readonly image: string;
+  readonly env: readonly { readonly name: string; readonly value: string }[];
+  readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
+  readonly [key: string]: unknown;
+}
+
+/** As much of a manifest's shape as the checks look at. */
+export interface Manifest {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
+  readonly spec: Readonly<Record<string, unknown>>;
+  readonly [key: string]: unknown;
+}
+
+export interface PodSpec {
+  readonly containers: readonly [Container];
+  readonly volumes: readonly unknown[];
+  readonly terminationGracePeriodSeconds: number;
+  readonly [key: string]: unknown;
+}
+
+export interface HelmRun {
+  readonly ok: boolean;
+  readonly output: string;
+  readonly faults: string;
+}
+
+/** Runs helm with `values` as its last values file. */
+export function helm(args: readonly string[], values: Values = {}): HelmRun {
+  const run = spawnSync(process.env['HELM'] ?? 'helm', [...args, '--values', '-'], {
+    encoding: 'utf8',
+    input: JSON.stringify(values),
+  });
+  if (run.error) throw new Error('helm cannot be started: set HELM=$(scripts/helm)', { cause: run.error });
+  return { ok: run.status === 0, output: run.stdout, faults: run.stderr };
+}
+
+/** Names of the value sets that come with the chart: `minimal` is the least that works, `full` sets everything. */
+export type ValueSet = 'minimal' | 'full';
+
+export const valueSetFile = (set: ValueSet): string => `${CHART}/ci/${set}-values.yaml`;
+
+/** `helm template` of one of the chart's value sets, changed by `values`. */
+export function template(set: ValueSet, values: Values = {}, ...options: readonly string[]): HelmRun {
+  return helm(
+    ['template', 'bff', CHART, '--namespace', 'apps', '--values', valueSetFile(set), ...options],
+    values,
+  );
+}
+
+export function render(set: ValueSet, values: Values = {}, ...options: readonly string[]): Manifest[] {
+  const run = template(set, values, ...options);
+  if (!run.ok) throw new Error(run.faults);
+  // YAML 1.1, as Kubernetes reads it: there 0440 is octal.
+  return parseAllDocuments(run.output, { version: '1.1' }).map((document) => document.toJS() as Manifest);
+}
+
+export function only(manifests: readonly Manifest[], kind: string): Manifest {
+  const [found, another] = manifests.filter((manifest) => manifest.kind === kind);
+  if (!found || another) throw new Error(`not exactly one ${kind}`);
+  return found;
+}
+
+export function podOf(manifests: readonly Manifest[]): PodSpec {
+  const { spec } = only(manifests, 'Deployment') as unknown as {
+    spec: { template: { spec: PodSpec } };
+  };
+  return spec.template.spec;
+}
+
+export function environmentOf(manifests: readonly Manifest[]): Record<string, string> {
+  return Object.fromEntries(podOf(manifests).containers[0].env.map(({ name, value }) => [name, value]));
+}
