@@ -28,9 +28,9 @@ export default tseslint.config(
       '@typescript-eslint/require-await': 'off',
     },
   },
-  { files: ['*.js', 'scripts/**/*.js'], ...tseslint.configs.disableTypeChecked },
+  { files: ['**/*.js'], ...tseslint.configs.disableTypeChecked },
   {
-    files: ['*.js', 'scripts/**/*.{js,ts}', 'src/sandbox/run.ts'],
+    files: ['**/*.js', 'scripts/**/*.{js,ts}', 'src/sandbox/run.ts'],
     languageOptions: { globals: { console: 'readonly', process: 'readonly' } },
     rules: { 'no-console': 'off', '@typescript-eslint/explicit-module-boundary-types': 'off' },
   },

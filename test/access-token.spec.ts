@@ -1,0 +1,163 @@
+import { describe, expect, it } from '@jest/globals';
+import { startService } from './support/service.js';
+
+const MESSAGE = { businessId: 1, content: 'x' };
+const TOTP_SECRET = 'JBSWY3DPEHPK3PXP';
+
+describe('the access token', () => {
+  it('is asked for once, in the background, however many callers wait for it', async () => {
+    const { create, sandbox } = await startService();
+    const answers = await Promise.all(Array.from({ length: 50 }, () => create(MESSAGE)));
+    expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(201));
+    expect(sandbox.tokenCalls).toHaveLength(1);
+    const { headers, body } = sandbox.tokenCalls[0] ?? {};
+    expect(headers).toMatchObject({
+      'content-type': 'application/x-www-form-urlencoded',
+      client_id: 'test-host',
+    });
+    expect(Object.fromEntries(new URLSearchParams(body))).toEqual({
+      grant_type: 'password',
+      username: 'service@example.com',
+      password: 'sandbox-password',
+    });
+  });
+
+  it('that Nexudus no longer takes is refreshed once for all who met the 401, and every message is created once', async () => {
+    const { create, sandbox } = await startService();
+    await create(MESSAGE);
+    sandbox.revokeAccessTokens();
+    sandbox.clearCalls();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => create(MESSAGE)));
+    expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(201));
+    expect(sandbox.messages.size).toBe(21);
+    expect(sandbox.tokenCalls).toHaveLength(1);
+    expect(sandbox.tokenCalls[0]?.headers['client_id']).toBe('test-host');
+    expect(sandbox.tokenCalls[0]?.body).toMatch(/^grant_type=refresh_token&/);
+  });
+
+  it('is asked for by password again where the refresh token is dead', async () => {
+    const { create, sandbox } = await startService();
+    await create(MESSAGE);
+    sandbox.revokeAccessTokens();
+    sandbox.revokeRefreshTokens();
+    sandbox.clearCalls();
+    expect((await create(MESSAGE)).status).toBe(201);
+    expect(sandbox.tokenCalls.map(({ body }) => new URLSearchParams(body).get('grant_type'))).toEqual([
+      'refresh_token',
+      'password',
+    ]);
+  });
+
+  it('is renewed in the background before it ends', async () => {
+    const { create, sandbox } = await startService({ sandbox: { tokenLifetimeSeconds: 1 } });
+    await create(MESSAGE);
+    const refresh = await sandbox.waitForCall(
+      ({ body, status }) => body.startsWith('grant_type=refresh_token') && status === 200,
+    );
+    expect(refresh.receivedAtMs - (sandbox.tokenCalls[0]?.receivedAtMs ?? 0)).toBeLessThan(1000);
+    expect((await create(MESSAGE)).status).toBe(201);
+    expect(sandbox.writes.map(({ status }) => status)).toEqual([200, 200]);
+  });
+
+  it('comes with a two-factor code where the credentials hold the secret', async () => {
+    const account = {
+      username: 'service@example.com',
+      password: 'sandbox-password',
+      totpSecret: TOTP_SECRET,
+      roles: 'all' as const,
+    };
+    const { create } = await startService({
+      env: { NEXUDUS_TOTP_SECRET: TOTP_SECRET },
+      sandbox: { accounts: [account] },
+    });
+    expect((await create(MESSAGE)).status).toBe(201);
+  });
+});
+
+describe('an account that Nexudus refuses', () => {
+  it.each([
+    ['a wrong password', { password: 'another' }, {}],
+    ['a suspended account', { suspended: true }, {}],
+    ['a forced reset', { mustResetPassword: true }, {}],
+    ['two-factor without a secret', { totpSecret: TOTP_SECRET }, {}],
+    [
+      'two-factor with a wrong secret',
+      { totpSecret: TOTP_SECRET },
+      { NEXUDUS_TOTP_SECRET: 'GEZDGNBVGY3TQOJQ' },
+    ],
+    [
+      'two-factor with a secret that is not base32',
+      { totpSecret: TOTP_SECRET },
+      { NEXUDUS_TOTP_SECRET: '0189' },
+    ],
+  ])('is tried once, and a hundred callers are told at once: %s', async (_, account, env) => {
+    const accounts = [
+      { username: 'service@example.com', password: 'sandbox-password', roles: 'all' as const, ...account },
+    ];
+    const { create, sandbox, log } = await startService({ env, sandbox: { accounts } });
+    const answers = await Promise.all(Array.from({ length: 100 }, () => create(MESSAGE)));
+    for (const answer of answers) {
+      expect(answer.status).toBe(503);
+      expect(answer.json).toMatchObject({
+        type: '/problems/upstream-access-denied',
+        outcome: 'not-sent',
+        retryable: true,
+      });
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(290);
+    }
+    expect(sandbox.tokenCalls.length).toBeLessThanOrEqual(1);
+    expect(sandbox.writes).toHaveLength(0);
+    expect(JSON.stringify(log)).not.toContain('sandbox-password');
+    expect(log.filter(({ level }) => (level as number) >= 50)).toHaveLength(1);
+  });
+
+  it('by a missing role costs one renewal, and no more for a minute', async () => {
+    const accounts = [{ username: 'service@example.com', password: 'sandbox-password', roles: [] }];
+    const { create, sandbox } = await startService({ sandbox: { accounts } });
+    for (let n = 0; n < 3; n += 1) {
+      const answer = await create(MESSAGE);
+      expect(answer.json).toMatchObject({ type: '/problems/upstream-access-denied', outcome: 'not-sent' });
+    }
+    expect(sandbox.tokenCalls).toHaveLength(2);
+  });
+});
+
+describe('a token endpoint that is out of order', () => {
+  it.each([
+    [{ kind: 'html', status: 503 }],
+    [{ kind: 'error-500' }],
+    [{ kind: 'not-json' }],
+    [{ kind: 'json', status: 200, body: { access_token: 'a' } }],
+    [{ kind: 'throttle', retryAfter: '1' }],
+    [{ kind: 'lost' }],
+  ] as const)('is not taken for a wrong password, and is asked again: %j', async (scenario) => {
+    const { create, sandbox } = await startService();
+    await create(MESSAGE);
+    sandbox.revokeAccessTokens();
+    sandbox.next(scenario, { on: 'token' });
+    expect((await create(MESSAGE)).status).toBe(201);
+  });
+
+  it('for long makes callers hear so at once, with a time, and is asked ever more seldom', async () => {
+    const { create, sandbox } = await startService();
+    await create(MESSAGE);
+    sandbox.revokeAccessTokens();
+    sandbox.always({ kind: 'html', status: 502 }, { on: 'token' });
+    const answer = await create(MESSAGE);
+    expect(answer.status).toBe(503);
+    expect(answer.json).toMatchObject({
+      type: '/problems/upstream-unavailable',
+      outcome: 'not-sent',
+      retryable: true,
+    });
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    const asked = sandbox.tokenCalls.length;
+    await Promise.all(Array.from({ length: 20 }, () => create(MESSAGE)));
+    expect(sandbox.tokenCalls.length).toBeLessThanOrEqual(asked + 1);
+    sandbox.clearScenarios();
+    await sandbox.waitForCall(
+      ({ path, status, seq }) => path === '/api/token' && status === 200 && seq > asked,
+    );
+    expect((await create(MESSAGE)).status).toBe(201);
+  });
+});

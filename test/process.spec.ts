@@ -1,0 +1,239 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { NexudusSandbox } from '../src/sandbox/nexudus-sandbox.js';
+import { environmentFor, KEYS } from './support/service.js';
+
+// The built service as a process of its own, as operators run it: `npm test` builds it first.
+
+const children: ChildProcess[] = [];
+const sandboxes: NexudusSandbox[] = [];
+
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+  }
+  for (const sandbox of sandboxes.splice(0)) await sandbox.close();
+});
+
+/** A process whose standard output is read line by line. */
+class Process {
+  readonly child: ChildProcess;
+  readonly lines: string[] = [];
+  readonly #ended: Promise<unknown>;
+  readonly #waiting: {
+    readonly matches: (line: string) => boolean;
+    readonly resolve: (line: string) => void;
+  }[] = [];
+
+  constructor(script: string, env: Record<string, string>) {
+    this.child = spawn(process.execPath, [script], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    children.push(this.child);
+    if (this.child.stdout === null) throw new Error('no standard output');
+    const output = createInterface(this.child.stdout);
+    this.#ended = Promise.all([once(output, 'close'), once(this.child, 'close')]);
+    output.on('line', (line) => {
+      this.lines.push(line);
+      for (const { matches, resolve } of this.#waiting) if (matches(line)) resolve(line);
+    });
+  }
+
+  async line(matches: (line: string) => boolean): Promise<string> {
+    const seen = this.lines.find(matches);
+    return seen ?? new Promise((resolve) => this.#waiting.push({ matches, resolve }));
+  }
+
+  async exit(): Promise<number | null> {
+    await this.#ended;
+    return this.child.exitCode;
+  }
+
+  records(): Record<string, unknown>[] {
+    return this.lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+}
+
+async function startService(env: Record<string, string> = {}): Promise<{
+  service: Process;
+  sandbox: NexudusSandbox;
+  api: string;
+  management: string;
+}> {
+  const sandbox = await NexudusSandbox.start();
+  sandboxes.push(sandbox);
+  const service = new Process('dist/main.js', { ...environmentFor(sandbox.url), ...env });
+  const ready = JSON.parse(await service.line((line) => line.includes('"ready"'))) as {
+    port: number;
+    managementPort: number;
+  };
+  return {
+    service,
+    sandbox,
+    api: `http://127.0.0.1:${ready.port}`,
+    management: `http://127.0.0.1:${ready.managementPort}`,
+  };
+}
+
+const post = (api: string, content: string): Promise<Response> =>
+  fetch(`${api}/v1/chat-messages`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${KEYS.everything}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ businessId: 1, content }),
+  });
+
+describe('a start', () => {
+  it('with an unusable configuration reports every fault and exits with 78', async () => {
+    const service = new Process('dist/main.js', {
+      PORT: 'http',
+      NEXUDUS_BASE_URL: 'ftp://x',
+      NEXUDUS_PASSWORD: 'changeme',
+      NODE_ENV: 'production',
+      AUTH_MODES: 'none',
+    });
+    expect(await service.exit()).toBe(78);
+    const variables = service.records().flatMap(({ variable }) => (variable === undefined ? [] : [variable]));
+    expect(variables).toEqual(
+      expect.arrayContaining([
+        'PORT',
+        'NEXUDUS_BASE_URL',
+        'NEXUDUS_PASSWORD',
+        'NEXUDUS_CREDENTIALS_DIR',
+        'AUTH_MODES',
+      ]),
+    );
+    expect(service.lines.join()).not.toContain('changeme');
+  });
+
+  it.each([
+    ['NEXUDUS_CREDENTIALS_DIR', '/nonexistent'],
+    ['AUTH_API_KEYS_FILE', '/nonexistent'],
+    ['AUTH_API_KEYS_FILE', 'package.json'],
+  ])('with an unusable file in %s=%s says which, and exits with 78', async (variable, value) => {
+    const service = new Process('dist/main.js', {
+      ...environmentFor('http://127.0.0.1:9'),
+      [variable]: value,
+    });
+    expect(await service.exit()).toBe(78);
+    expect(service.records()).toContainEqual(expect.objectContaining({ variable }));
+  });
+
+  it('does not need the upstream to be there', async () => {
+    const service = new Process('dist/main.js', environmentFor('http://127.0.0.1:9'));
+    await service.line((line) => line.includes('"ready"'));
+    expect(service.child.exitCode).toBeNull();
+  });
+});
+
+describe('the management port', () => {
+  it('answers the probes, and the API port does not', async () => {
+    const { api, management } = await startService();
+    expect((await fetch(`${management}/health/live`)).status).toBe(200);
+    expect((await fetch(`${management}/health/ready`)).status).toBe(200);
+    expect((await fetch(`${management}/nope`)).status).toBe(404);
+    expect((await fetch(`${api}/health/live`)).status).toBe(404);
+  });
+});
+
+describe('SIGTERM', () => {
+  it('finishes what is sent, closes everything, and exits with 0', async () => {
+    const { service, sandbox, api } = await startService();
+    await post(api, 'first');
+    sandbox.next({ kind: 'hang' });
+    const underWay = post(api, 'under way');
+    await sandbox.waitForCall(
+      ({ json }) => (json as { Content?: string } | undefined)?.Content === 'under way',
+    );
+    service.child.kill('SIGTERM');
+    await service.line((line) => line.includes('"stopping"'));
+    sandbox.release();
+    expect((await underWay).status).toBe(201);
+    expect(await service.exit()).toBe(0);
+    expect(service.records().at(-1)).toMatchObject({ message: 'stopped' });
+  });
+
+  it('is heeded at once when nothing is under way, also with idle connections open', async () => {
+    const { service, api } = await startService();
+    await post(api, 'first');
+    service.child.kill('SIGTERM');
+    expect(await service.exit()).toBe(0);
+  });
+});
+
+describe('the log', () => {
+  it('is JSON lines, with the request on each, and never holds a secret or the content of a message', async () => {
+    const { service, api } = await startService({ LOG_LEVEL: 'trace' });
+    await post(api, 'a very private sentence');
+    await fetch(`${api}/v1/chat-messages`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer not-a-key' },
+    });
+    service.child.kill('SIGTERM');
+    await service.exit();
+    expect(service.records().filter(({ message }) => message === 'request')).toMatchObject([
+      {
+        method: 'POST',
+        route: '/v1/chat-messages',
+        status: 201,
+        outcome: 'done',
+        caller: 'api-key:everything',
+        attempts: 1,
+      },
+      {
+        method: 'POST',
+        route: '/v1/chat-messages',
+        status: 401,
+        outcome: 'not-sent',
+        problem: 'unauthenticated',
+      },
+    ]);
+    expect(service.lines.join()).not.toMatch(
+      /private sentence|sandbox-password|not-a-key|key-for-everything/,
+    );
+  });
+});
+
+describe('npm run sandbox', () => {
+  it('prints lines that do what they say', async () => {
+    const sandbox = new Process('dist/sandbox/run.js', {
+      PORT: '0',
+      MANAGEMENT_PORT: '0',
+      SANDBOX_PORT: '0',
+    });
+    await sandbox.line((line) => line.includes('Ctrl-C'));
+    expect(sandbox.lines.join('\n')).toContain('Nothing here is real');
+    const said: [number, number, string][] = [];
+    for (const [index, line] of sandbox.lines.entries()) {
+      if (!line.startsWith('curl ') || !line.includes(' -d ')) continue;
+      const [, method = ''] = / -X (\w+)/.exec(line) ?? [];
+      const [url = ''] = /http:\S+/.exec(line) ?? [];
+      const headers = [...line.matchAll(/-H '([^:]+): ([^']+)'/g)].map(([, name = '', value = '']) => [
+        name,
+        value,
+      ]);
+      const [, body = ''] = /-d '([^']+)'/.exec(line) ?? [];
+      const answer = await fetch(url, { method, headers: headers as [string, string][], body });
+      const promised = Number(/\d{3}/.exec(sandbox.lines[index - 1] ?? '')?.[0]);
+      const { outcome = 'done' } = (await answer.json()) as { outcome?: string };
+      said.push([promised, answer.status, outcome]);
+    }
+    expect(said).toEqual([
+      [201, 201, 'done'],
+      [200, 200, 'done'],
+      [422, 422, 'not-sent'],
+      [422, 422, 'rejected'],
+      [201, 201, 'done'],
+      [502, 502, 'unknown'],
+    ]);
+    sandbox.child.kill('SIGTERM');
+    expect(await sandbox.exit()).toBe(0);
+  });
+
+  it('cannot be switched on in production', async () => {
+    const sandbox = new Process('dist/sandbox/run.js', { NODE_ENV: 'production' });
+    expect(await sandbox.exit()).toBe(1);
+  });
+});

@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach } from '@jest/globals';
+import { startApp, type RunningApp } from '../../src/app.setup.js';
+import { loadConfig } from '../../src/config/load-config.js';
+import { createLogger } from '../../src/observability/json-logger.js';
+import { NexudusSandbox, type SandboxOptions } from '../../src/sandbox/nexudus-sandbox.js';
+
+/** The API keys that every test service accepts. */
+export const KEYS = {
+  everything: 'key-for-everything',
+  businessesOneAndTwo: 'key-for-one-and-two',
+  expired: 'key-expired',
+};
+
+/** An answer of the service, whole. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The body as JSON; an empty object where it is not. */
+  readonly json: Record<string, unknown>;
+}
+
+/** A service that runs in this process against a fake Nexudus of its own. */
+export interface TestService {
+  readonly sandbox: NexudusSandbox;
+  readonly app: RunningApp;
+  readonly url: string;
+  /** Each line that it logged. */
+  readonly log: readonly Record<string, unknown>[];
+  readonly create: (body: unknown, headers?: Record<string, string>) => Promise<Answer>;
+  readonly replace: (id: number | string, body: unknown, headers?: Record<string, string>) => Promise<Answer>;
+  readonly call: (
+    method: string,
+    path: string,
+    init?: { headers?: Record<string, string>; body?: string },
+  ) => Promise<Answer>;
+}
+
+const running: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const stop of running.splice(0).reverse()) await stop();
+});
+
+/** Starts a service and its fake Nexudus on free ports, exactly as main does; both end with the test. */
+export async function startService(
+  given: { env?: Record<string, string>; sandbox?: SandboxOptions } = {},
+): Promise<TestService> {
+  const sandbox = await NexudusSandbox.start(given.sandbox);
+  running.push(() => sandbox.close());
+  const log: Record<string, unknown>[] = [];
+  const config = loadConfig({ ...environmentFor(sandbox.url), ...given.env }, 'test-host');
+  const app = await startApp(
+    config,
+    createLogger('debug', { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) }),
+  );
+  running.push(() => app.stop());
+  const url = `http://127.0.0.1:${app.apiPort}`;
+  const call: TestService['call'] = async (method, path, init = {}) => {
+    const response = await fetch(url + path, { method, redirect: 'manual', ...init });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, text, json: parseObject(text) };
+  };
+  const write = (
+    method: string,
+    path: string,
+    body: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> =>
+    call(method, path, {
+      headers: { authorization: `Bearer ${KEYS.everything}`, 'content-type': 'application/json', ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    });
+  return {
+    sandbox,
+    app,
+    url,
+    log,
+    call,
+    create: (body, headers) => write('POST', '/v1/chat-messages', body, headers),
+    replace: (id, body, headers) => write('PUT', `/v1/chat-messages/${id}`, body, headers),
+  };
+}
+
+/** What a service needs from its environment to run against a fake Nexudus. */
+export function environmentFor(nexudusUrl: string): Record<string, string> {
+  return {
+    NODE_ENV: 'test',
+    PORT: '0',
+    HOST: '127.0.0.1',
+    MANAGEMENT_PORT: '0',
+    NEXUDUS_BASE_URL: nexudusUrl,
+    NEXUDUS_USERNAME: 'service@example.com',
+    NEXUDUS_PASSWORD: 'sandbox-password',
+    NEXUDUS_WRITE_LIMITS: 'off',
+    NEXUDUS_CALL_LIMITS: 'off',
+    AUTH_MODES: 'api-key',
+    AUTH_API_KEYS_FILE: apiKeysFile(),
+  };
+}
+
+function apiKeysFile(): string {
+  const path = join(mkdtempSync(join(tmpdir(), 'api-keys-')), 'api-keys.json');
+  const sha256 = (key: string): string => createHash('sha256').update(key).digest('hex');
+  writeFileSync(
+    path,
+    JSON.stringify([
+      { id: 'everything', sha256: sha256(KEYS.everything), businesses: '*' },
+      { id: 'one-and-two', sha256: sha256(KEYS.businessesOneAndTwo), businesses: [1, 2] },
+      { id: 'expired', sha256: sha256(KEYS.expired), businesses: '*', expiresAt: '2020-01-01T00:00:00Z' },
+    ]),
+  );
+  return path;
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
