@@ -5,6 +5,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { Logger } from 'pino';
 import { AppModule } from './app.module.js';
 import { ClientAuthenticator } from './client-auth/client-authenticator.js';
+import { Clock } from './clock/clock.js';
 import type { AppConfig } from './config/sections.js';
 import { AccessTokenSource } from './nexudus/access-token.source.js';
 import { nestLogger } from './observability/json-logger.js';
@@ -14,13 +15,14 @@ import { requestIdOf } from './observability/request-id.js';
 import { ProblemResponder } from './problem-details/problem.responder.js';
 import { addRequestHooks } from './request-hooks.js';
 import { readJsonBodies } from './request-body/json-body.parser.js';
-import { answerBrokenRequests } from './problem-details/broken-requests.js';
+import { BrokenRequests } from './problem-details/broken-requests.js';
 
 /** Longer than the idle time-out of any ingress in front, so that it is never we who close a socket in use. */
 const KEEP_ALIVE_MS = 75_000;
 /** A client that takes longer to send its request is not one we wait for. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const HEADERS_TIMEOUT_MS = 10_000;
+const SLOW_CLIENT_CHECK_MS = 2_000;
 
 /** A service that is listening on both ports. */
 export interface RunningApp {
@@ -36,16 +38,22 @@ export interface RunningApp {
  * @throws CredentialsUnusable | ApiKeysUnusable when a file that the configuration names is not usable
  */
 export async function startApp(config: AppConfig, logger: Logger): Promise<RunningApp> {
+  const broken = new BrokenRequests(new ProblemResponder(config.problems), logger);
   const adapter = new FastifyAdapter({
     bodyLimit: config.http.bodyLimitBytes,
     genReqId: requestIdOf,
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: SLOW_CLIENT_CHECK_MS,
+      // Refused in a hook, as a problem.
+      requireHostHeader: false,
+    },
     // No Nest middleware is used, so nothing is to be looked up for it on each request.
     skipMiddie: true,
     return503OnClosing: false,
-    ...answerBrokenRequests(new ProblemResponder(config.problems), logger),
+    ...broken.options,
   });
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(config, logger), adapter, {
     bodyParser: false,
@@ -55,6 +63,7 @@ export async function startApp(config: AppConfig, logger: Logger): Promise<Runni
   });
   const server = adapter.getInstance();
   readJsonBodies(server);
+  broken.watch(server);
   addRequestHooks(server, app);
 
   await app.get(ClientAuthenticator).start();
@@ -68,7 +77,7 @@ export async function startApp(config: AppConfig, logger: Logger): Promise<Runni
     apiPort: (app.getHttpServer().address() as AddressInfo).port,
     managementPort: management.port,
     stop: async () => {
-      lifecycle.stop();
+      lifecycle.stop(app.get(Clock).nowMs() + config.http.shutdownTimeoutMs);
       const closed = app.close();
       await lifecycle.idle();
       // A socket on which no request ever came is not idle to Node, and would hold the stop up.

@@ -1,45 +1,59 @@
 import { hostname } from 'node:os';
-import { startApp } from './app.setup.js';
-import { ApiKeysUnusable } from './client-auth/api-keys.js';
-import { ConfigError, type ConfigFault, loadConfig } from './config/load-config.js';
-import { CredentialsUnusable } from './nexudus/credentials.js';
+import type { RunningApp } from './app.setup.js';
+import type { ConfigFault } from './config/load-config.js';
 import { createLogger } from './observability/json-logger.js';
 
 /** EX_CONFIG of sysexits.h: restarting does not help, somebody has to change the configuration. */
 const EXIT_CONFIG = 78;
+/** What a stop may take beyond the time for requests: closing sockets, the last lines of the log. */
+const EXIT_GRACE_MS = 2_000;
+
+let logger = createLogger('info');
+let app: RunningApp | undefined;
+let shutdownTimeoutMs = 0;
+let stopping = false;
+
+// First of all: process 1 of a container ignores a signal that nobody listens for. A second one changes nothing.
+process.on('SIGTERM', stop);
+process.on('SIGINT', stop);
+
+// Only now what takes time to load.
+const { startApp } = await import('./app.setup.js');
+const { ApiKeysUnusable } = await import('./client-auth/api-keys.js');
+const { ConfigError, loadConfig } = await import('./config/load-config.js');
+const { CredentialsUnusable } = await import('./nexudus/credentials.js');
 
 try {
   const config = loadConfig(process.env, hostname());
-  const logger = createLogger(config.observability.logLevel);
-  const app = await startApp(config, logger);
+  logger = createLogger(config.observability.logLevel);
+  shutdownTimeoutMs = config.http.shutdownTimeoutMs;
+  app = await startApp(config, logger);
   logger.info({ port: app.apiPort, managementPort: app.managementPort }, 'ready');
-
-  const stop = (signal: NodeJS.Signals): void => {
-    logger.info({ signal }, 'stopping');
-    // Not to be waited for: the process ends by itself when nothing is left to do.
-    setTimeout(() => {
-      logger.error({}, 'stopped before everything was finished');
-      process.exit(1);
-    }, config.http.shutdownTimeoutMs).unref();
-    void app.stop().then(() => {
-      logger.info({}, 'stopped');
-      process.exit(0);
-    });
-  };
-  process.once('SIGTERM', stop);
-  process.once('SIGINT', stop);
 } catch (error) {
   const faults = configFaults(error);
-  const logger = createLogger('info');
   if (faults) {
     for (const { variable, expected } of faults) logger.error({ variable }, `${variable} ${expected}`);
     logger.error({ faults: faults.length }, 'The configuration is not usable');
-    process.exitCode = EXIT_CONFIG;
   } else {
     logger.fatal({ err: error }, 'The service could not start');
-    process.exitCode = 1;
   }
-  process.exit();
+  process.exit(faults ? EXIT_CONFIG : 1);
+}
+
+function stop(signal: NodeJS.Signals): void {
+  if (stopping) return;
+  stopping = true;
+  logger.info({ signal }, 'stopping');
+  if (app === undefined) process.exit(0);
+  // Also keeps the process alive until the end: the sockets that are still to be closed do not.
+  setTimeout(() => {
+    logger.error({}, 'stopped before everything was finished');
+    process.exit(1);
+  }, shutdownTimeoutMs + EXIT_GRACE_MS);
+  void app.stop().then(() => {
+    logger.info({}, 'stopped');
+    process.exit(0);
+  });
 }
 
 /** The faults, where the start failed for the configuration: in a variable, or in a file that one names. */

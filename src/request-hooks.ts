@@ -1,9 +1,12 @@
 import type { INestApplication } from '@nestjs/common';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { ClientAuthenticator } from './client-auth/client-authenticator.js';
 import { Clock } from './clock/clock.js';
 import { AppLogger } from './observability/app-logger.js';
 import { Lifecycle } from './observability/lifecycle.js';
+import { Metrics } from './observability/metrics.js';
+import { rateLimitHeaders } from './nexudus/rate-limit.headers.js';
+import { Pacer } from './nexudus/pacer.js';
 import { Problem } from './problem-details/problem.js';
 
 /**
@@ -15,18 +18,31 @@ export function addRequestHooks(server: FastifyInstance, app: INestApplication):
   const lifecycle = app.get(Lifecycle);
   const clock = app.get(Clock);
   const log = app.get(AppLogger);
+  const metrics = app.get(Metrics);
+  const pacer = app.get(Pacer);
   const routes = new RouteTable(server);
+  const reading = new Set<FastifyReply>();
 
   server.decorateRequest('caller', null);
   server.decorateRequest('effort');
 
   server.addHook('onRequest', async (request, reply) => {
     lifecycle.requestBegan();
-    request.effort = { arrivedAtMs: clock.nowMs(), attempts: 0, outcome: 'done', problem: undefined };
+    request.effort = {
+      arrivedAtMs: clock.nowMs(),
+      attempts: 0,
+      waitMs: 0,
+      outcome: 'done',
+      problem: undefined,
+    };
     void reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' });
+    reading.add(reply);
     if (lifecycle.isStopping) {
       void reply.header('connection', 'close');
-      throw new Problem('shutting-down', { detail: 'This instance is stopping.', retryAfterMs: 1_000 });
+      throw shuttingDown();
+    }
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
+      throw new Problem('malformed-request', { detail: 'The header Host is missing.' });
     }
     if (request.is404) throw routes.refusal(request.url);
     if (!request.routeOptions.config.public) {
@@ -34,19 +50,36 @@ export function addRequestHooks(server: FastifyInstance, app: INestApplication):
     }
   });
 
+  // Whoever is still sending its body when the process stops is not waited for: its message was not sent.
+  server.addHook('preValidation', async (_request, reply) => {
+    reading.delete(reply);
+  });
+  lifecycle.onStop(() => {
+    for (const reply of reading) reply.send(shuttingDown());
+  });
+
   // One line a request, when its outcome is known and its answer is out. Not in onResponse: that never comes for
   // a caller who hung up, whose message may have been sent all the same.
   server.addHook('onSend', async (request, reply) => {
+    void reply.headers(rateLimitHeaders(pacer.windows()));
     const end = (): void => {
+      reading.delete(reply);
       lifecycle.requestEnded();
-      const { arrivedAtMs, attempts, outcome, problem } = request.effort;
+      const { arrivedAtMs, attempts, waitMs, outcome, problem } = request.effort;
+      const durationMs = clock.nowMs() - arrivedAtMs;
+      const route = request.routeOptions.url ?? 'none';
+      metrics.serverRequestSeconds.observe(
+        { method: request.method, route, status: reply.statusCode },
+        durationMs / 1000,
+      );
       log.info(
         {
           requestId: request.id,
           method: request.method,
-          route: request.routeOptions.url ?? 'none',
+          route,
           status: reply.statusCode,
-          durationMs: Math.round((clock.nowMs() - arrivedAtMs) * 10) / 10,
+          durationMs: Math.round(durationMs * 10) / 10,
+          waitMs: Math.round(waitMs),
           caller: request.caller && `${request.caller.kind}:${request.caller.id}`,
           outcome,
           problem,
@@ -59,6 +92,10 @@ export function addRequestHooks(server: FastifyInstance, app: INestApplication):
     if (reply.raw.closed) end();
     else reply.raw.once('close', end);
   });
+}
+
+function shuttingDown(): Problem {
+  return new Problem('shutting-down', { detail: 'This instance is stopping.', retryAfterMs: 1_000 });
 }
 
 /** The routes that are served: knows whether a path that has no such method has others. */

@@ -158,9 +158,57 @@ describe('broken HTTP', () => {
     expect(answer).toContain(`x-request-id: ${String(body['requestId'])}`);
   });
 
-  async function exchange(port: number, bytes: string): Promise<string> {
+  it.each([
+    [
+      'an expectation that nobody knows',
+      'POST /problems HTTP/1.1\r\nhost: x\r\nexpect: wonders\r\ncontent-length: 0\r\n\r\n',
+    ],
+    ['no Host', 'GET /problems HTTP/1.1\r\n\r\n'],
+    ['a tunnel', 'CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\n'],
+  ])('that Node would answer by itself is answered with a problem, too: %s', async (_, bytes) => {
+    const { app } = await startService();
+    const answer = await exchange(app.apiPort, bytes);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer.toLowerCase()).toContain('content-type: application/problem+json\r\n');
+    expect(answer.toLowerCase()).toContain('x-content-type-options: nosniff\r\n');
+  });
+
+  it("behind a message that is under way does not answer for it: the client would take it for that one's", async () => {
+    const { app, sandbox } = await startService();
+    sandbox.next({ kind: 'slow', ms: 100 });
+    const body = JSON.stringify({ businessId: 1, content: 'x' });
+    const answer = await exchange(
+      app.apiPort,
+      `POST /v1/chat-messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${KEYS.everything}\r\n` +
+        `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}}`,
+      false,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 201 /);
+    expect(answer).not.toContain('malformed-request');
+    expect(sandbox.messages.size).toBe(1);
+  });
+
+  it('of a client who hangs up in the middle of its body is not a fault of ours', async () => {
+    const { app, log } = await startService();
+    const socket = connect(app.apiPort, '127.0.0.1');
+    socket.write(
+      `POST /v1/chat-messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${KEYS.everything}\r\n` +
+        'content-type: application/json\r\ncontent-length: 100\r\n\r\n{',
+      () => socket.destroySoon(),
+    );
+    while (!log.some(({ message }) => message === 'request'))
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(log.find(({ message }) => message === 'request')).toMatchObject({
+      problem: 'malformed-request',
+      outcome: 'not-sent',
+    });
+    expect(log.filter(({ level }) => (level as number) >= 50)).toEqual([]);
+  });
+
+  async function exchange(port: number, bytes: string, hangUp = true): Promise<string> {
     const socket = connect(port, '127.0.0.1');
-    socket.end(bytes);
+    if (hangUp) socket.end(bytes);
+    else socket.write(bytes);
     let answer = '';
     for await (const chunk of socket) answer += String(chunk);
     return answer;

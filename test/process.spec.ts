@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { NexudusSandbox } from '../src/sandbox/nexudus-sandbox.js';
@@ -153,6 +154,59 @@ describe('SIGTERM', () => {
     expect((await underWay).status).toBe(201);
     expect(await service.exit()).toBe(0);
     expect(service.records().at(-1)).toMatchObject({ message: 'stopped' });
+  });
+
+  it('answers what cannot be served before the end, and what is still being sent, and exits with 0', async () => {
+    const { service, sandbox, api } = await startService({ SHUTDOWN_TIMEOUT_MS: '3000' });
+    await post(api, 'first');
+    sandbox.next({ kind: 'throttle', retryAfter: '20' });
+    const waiting = post(api, 'waiting');
+    await sandbox.waitForCall(({ throttled, status }) => throttled && status !== undefined);
+    const half = connect(Number(new URL(api).port), '127.0.0.1');
+    half.write(
+      `POST /v1/chat-messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${KEYS.everything}\r\n` +
+        'content-type: application/json\r\ncontent-length: 100\r\n\r\n{',
+    );
+    await service.line((line) => line.includes('throttled'));
+    service.child.kill('SIGTERM');
+    const answer = await waiting;
+    expect(answer.status).toBe(503);
+    expect(await answer.json()).toMatchObject({
+      type: '/problems/shutting-down',
+      outcome: 'not-sent',
+      retryable: true,
+    });
+    let halfAnswer = '';
+    for await (const chunk of half) halfAnswer += String(chunk);
+    expect(halfAnswer).toContain('/problems/shutting-down');
+    expect(await service.exit()).toBe(0);
+  });
+
+  it('a second time changes nothing: what is sent is finished', async () => {
+    const { service, sandbox, api } = await startService();
+    await post(api, 'first');
+    sandbox.next({ kind: 'hang' });
+    const underWay = post(api, 'under way');
+    await sandbox.waitForCall(
+      ({ json }) => (json as { Content?: string } | undefined)?.Content === 'under way',
+    );
+    service.child.kill('SIGTERM');
+    await service.line((line) => line.includes('"stopping"'));
+    service.child.kill('SIGTERM');
+    service.child.kill('SIGINT');
+    sandbox.release();
+    expect((await underWay).status).toBe(201);
+    expect(await service.exit()).toBe(0);
+  });
+
+  it('during the start ends it with 0', async () => {
+    const service = new Process('dist/main.js', {
+      ...environmentFor('http://127.0.0.1:9'),
+      LOG_LEVEL: 'trace',
+    });
+    await service.line((line) => line.includes('nest'));
+    service.child.kill('SIGTERM');
+    expect(await service.exit()).toBe(0);
   });
 
   it('is heeded at once when nothing is under way, also with idle connections open', async () => {

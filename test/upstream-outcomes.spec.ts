@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import type { Scenario } from '../src/sandbox/nexudus-sandbox.js';
 import { startService } from './support/service.js';
@@ -67,6 +67,20 @@ describe('a create', () => {
     ]);
   });
 
+  it('never repeats what was sent, nor where to, in the words of Nexudus', async () => {
+    const { create, sandbox } = await startService();
+    const host = new URL(sandbox.url).host;
+    sandbox.next({
+      kind: 'reject',
+      errors: null,
+      message: `Content: "My Secret sentence" of 77 is bad at ${host}`,
+    });
+    const answer = await create({ businessId: 1, content: 'my secret sentence', userId: 77 });
+    expect(answer.json['errors']).toEqual([
+      { detail: 'Content: "(the value)" of (the value) is bad at (the value)' },
+    ]);
+  });
+
   it('that gets no answer in time is an unknown 504, and is sent once', async () => {
     const { create, sandbox } = await startService({ env: { NEXUDUS_ATTEMPT_TIMEOUT_MS: '150' } });
     sandbox.next({ kind: 'hang' });
@@ -122,25 +136,33 @@ describe('a create', () => {
     }
   });
 
-  it('counts as not-sent where the host takes connections but no TLS handshake ends', async () => {
-    const silent = createServer();
-    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
-    try {
-      const { create } = await startService({
-        env: {
-          NEXUDUS_BASE_URL: `https://127.0.0.1:${(silent.address() as AddressInfo).port}`,
-          NEXUDUS_CONNECT_TIMEOUT_MS: '100',
-          REQUEST_DEADLINE_MS: '1000',
-        },
-      });
-      expect((await create(MESSAGE)).json).toMatchObject({
-        type: '/problems/upstream-unavailable',
-        outcome: 'not-sent',
-      });
-    } finally {
-      silent.close();
-    }
-  });
+  it.each([
+    ['in time for another attempt', '100'],
+    ['before too little is left for an answer', '60000'],
+  ])(
+    'counts as not-sent where the host takes connections but no TLS handshake ends %s',
+    async (_, timeoutMs) => {
+      const taken: Socket[] = [];
+    const silent = createServer((socket) => taken.push(socket));
+      await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+      try {
+        const { create } = await startService({
+          env: {
+            NEXUDUS_BASE_URL: `https://127.0.0.1:${(silent.address() as AddressInfo).port}`,
+            NEXUDUS_CONNECT_TIMEOUT_MS: timeoutMs,
+            REQUEST_DEADLINE_MS: '1000',
+          },
+        });
+        expect((await create(MESSAGE)).json).toMatchObject({
+          type: '/problems/upstream-unavailable',
+          outcome: 'not-sent',
+        });
+      } finally {
+        silent.close();
+      for (const socket of taken) socket.destroy();
+      }
+    },
+  );
 
   it('on a kept-alive connection that dies after the request was written is unknown, and not sent again', async () => {
     const { create, sandbox } = await startService();

@@ -1,8 +1,9 @@
 import { Body, Controller, HttpCode, Post, Put, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Caller } from '../client-auth/caller.js';
+import { type Caller, callerName } from '../client-auth/caller.js';
 import { Clock } from '../clock/clock.js';
 import { HttpConfig } from '../config/sections.js';
+import { Lifecycle } from '../observability/lifecycle.js';
 import { Deadline } from '../nexudus/deadline.js';
 import type { WriteContext } from '../nexudus/nexudus.client.js';
 import { ChatMessageDto, type ChatMessageRepresentation } from './chat-message.dto.js';
@@ -16,6 +17,7 @@ export class ChatMessagesController {
     private readonly messages: ChatMessagesService,
     private readonly config: HttpConfig,
     private readonly clock: Clock,
+    private readonly lifecycle: Lifecycle,
   ) {}
 
   /** Creates a chat message. */
@@ -49,7 +51,13 @@ export class ChatMessagesController {
     });
     return {
       requestId: request.id,
-      deadline: new Deadline(this.clock, this.#waitMs(request, reply), request.effort.arrivedAtMs),
+      caller: callerName(callerOf(request)),
+      deadline: new Deadline(
+        this.clock,
+        this.#waitMs(request, reply),
+        request.effort.arrivedAtMs,
+        this.lifecycle,
+      ),
       abandoned: abandoned.signal,
       effort: request.effort,
     };

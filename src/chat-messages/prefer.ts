@@ -1,3 +1,5 @@
+/** Longer ones are ignored, not searched. */
+const LONGEST = 1_000;
 /** One preference: what a quoted string holds never ends it. */
 const PREFERENCE = /(?:"(?:[^"\\]|\\.)*"|[^",])+/g;
 const WAIT = /^\s*wait\s*=\s*(?:"(\w*)"|(\w*))\s*(?:;.*)?$/i;
@@ -8,7 +10,12 @@ const WAIT = /^\s*wait\s*=\s*(?:"(\w*)"|(\w*))\s*(?:;.*)?$/i;
  */
 export function parsePreferWaitSeconds(prefer: string | undefined): number | undefined {
   // Quotes that do not pair up leave nothing to be sure of.
-  if (prefer === undefined || prefer.replace(/"(?:[^"\\]|\\.)*"/g, '').includes('"')) return undefined;
+  if (
+    prefer === undefined ||
+    prefer.length > LONGEST ||
+    prefer.replace(/"(?:[^"\\]|\\.)*"/g, '').includes('"')
+  )
+    return undefined;
   for (const preference of prefer.match(PREFERENCE) ?? []) {
     const [match, quoted, bare] = WAIT.exec(preference) ?? [];
     if (match === undefined) continue;

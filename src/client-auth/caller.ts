@@ -7,6 +7,11 @@ export interface Caller {
   readonly businesses: '*' | ReadonlySet<number>;
 }
 
+/** Names a caller among all others, of every kind. */
+export function callerName({ kind, id }: Caller): string {
+  return `${kind}:${id}`;
+}
+
 /** Whether the caller may write for a business. */
 export function mayWriteFor(caller: Caller, businessId: number): boolean {
   return caller.businesses === '*' || caller.businesses.has(businessId);

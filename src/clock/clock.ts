@@ -8,7 +8,24 @@ export abstract class Clock {
 
   /** Calls back once after `delayMs`; the returned function cancels it. Does not keep the process alive. */
   abstract after(delayMs: number, callback: () => void): () => void;
+
+  /** Resolves after `ms`, or when the signal aborts, whichever comes first. */
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted) return;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        cancel();
+        signal?.removeEventListener('abort', end);
+        resolve();
+      };
+      const cancel = this.after(ms, end);
+      signal?.addEventListener('abort', end);
+    });
+  }
 }
+
+/** setTimeout fires at once beyond this. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The machine's own clock. */
 export class SystemClock extends Clock {
@@ -21,7 +38,7 @@ export class SystemClock extends Clock {
   }
 
   after(delayMs: number, callback: () => void): () => void {
-    const timer = setTimeout(callback, delayMs);
+    const timer = setTimeout(callback, Math.min(delayMs, LONGEST_TIMER_MS));
     timer.unref();
     return () => {
       clearTimeout(timer);

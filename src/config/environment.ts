@@ -1,4 +1,5 @@
 import {
+  HeaderValue,
   HttpUrl,
   NotAvailable,
   OneOf,
@@ -32,9 +33,10 @@ export class Environment {
   @Text() NEXUDUS_USERNAME?: string;
   @Secret() NEXUDUS_PASSWORD?: string;
   @Secret() NEXUDUS_TOTP_SECRET?: string;
-  @Text() NEXUDUS_CLIENT_ID?: string;
+  @HeaderValue() NEXUDUS_CLIENT_ID?: string;
   @Windows() NEXUDUS_WRITE_LIMITS: QuotaWindow[] = parseWindows('60/1m,2500/1d') ?? [];
   @Windows() NEXUDUS_CALL_LIMITS: QuotaWindow[] = parseWindows('1/100ms,120/1m,5000/1h') ?? [];
+  @WholeNumber(0, 90) NEXUDUS_DAILY_RESERVE_PERCENT = 10;
   @WholeNumber(1, LONGEST_WAIT_MS) NEXUDUS_CONNECT_TIMEOUT_MS = 3000;
   @WholeNumber(1, LONGEST_WAIT_MS) NEXUDUS_ATTEMPT_TIMEOUT_MS = 10_000;
   @OneOf('restricted', 'always') NEXUDUS_UPDATE_READ_FIRST = 'restricted';

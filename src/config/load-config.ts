@@ -67,6 +67,7 @@ function rulesBetween(env: Environment, isSet: (name: keyof Environment) => bool
       'AUTH_MODES',
       'needs a way to authenticate callers: set AUTH_API_KEYS_FILE',
     ],
+    [env.PORT !== 0 && env.PORT === env.MANAGEMENT_PORT, 'MANAGEMENT_PORT', 'must be another port than PORT'],
     [modes.length > 1 && modes.includes('none'), 'AUTH_MODES', 'must not combine none with another mode'],
     [modes.includes('jwt'), 'AUTH_MODES', 'must not name jwt: this version authenticates by API key only'],
     [
@@ -115,6 +116,7 @@ function toSections(env: Environment, hostName: string): AppConfig {
       clientId: env.NEXUDUS_CLIENT_ID ?? hostName,
       writeLimits: env.NEXUDUS_WRITE_LIMITS,
       callLimits: env.NEXUDUS_CALL_LIMITS,
+      reserveShare: env.NEXUDUS_DAILY_RESERVE_PERCENT / 100,
       connectTimeoutMs: env.NEXUDUS_CONNECT_TIMEOUT_MS,
       attemptTimeoutMs: env.NEXUDUS_ATTEMPT_TIMEOUT_MS,
       responseLimitBytes: env.UPSTREAM_RESPONSE_LIMIT_BYTES,

@@ -37,6 +37,8 @@ export abstract class NexudusConfig {
   abstract readonly clientId: string;
   abstract readonly writeLimits: readonly QuotaWindow[];
   abstract readonly callLimits: readonly QuotaWindow[];
+  /** The share of a day's writes that is kept for callers that have used little of them, 0 to 1. */
+  abstract readonly reserveShare: number;
   abstract readonly connectTimeoutMs: number;
   abstract readonly attemptTimeoutMs: number;
   abstract readonly responseLimitBytes: number;

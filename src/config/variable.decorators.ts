@@ -65,6 +65,12 @@ export const Text = (): PropertyDecorator =>
     PLACEHOLDER.test(text) ? undefined : text,
   );
 
+/** It is sent as a header, as it is. */
+export const HeaderValue = (): PropertyDecorator =>
+  variable('must be visible ASCII characters without spaces', (text) =>
+    /^[\x21-\x7e]{1,256}$/.test(text) ? text : undefined,
+  );
+
 /** As {@link Text}, but leading and trailing space belongs to it. */
 export const Secret = (): PropertyDecorator =>
   applyDecorators(

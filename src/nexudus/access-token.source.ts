@@ -2,62 +2,48 @@ import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Clock } from '../clock/clock.js';
 import { NexudusConfig } from '../config/sections.js';
 import { AppLogger } from '../observability/app-logger.js';
+import { Metrics } from '../observability/metrics.js';
 import { type Credentials, readCredentials } from './credentials.js';
+import { CredentialsWatch } from './credentials.watch.js';
 import type { Deadline } from './deadline.js';
+import type { WriteOperation } from './envelope.js';
 import { AccessDenied, type AccessDeniedReason, UpstreamUnavailable } from './nexudus.errors.js';
-import { backoffMs } from './retry.policy.js';
-import type { TokenAnswer, TokenRefusal } from './token.answer.js';
 import { TokenEndpoint } from './token.endpoint.js';
-
-/** A token that Nexudus issued, with the times that matter on the clock's monotonic scale. */
-interface LiveToken {
-  readonly value: string;
-  readonly expiresAtMs: number;
-}
-
-/** A time before which the token endpoint is left alone, and what to tell callers until then. */
-interface Standstill {
-  readonly untilMs: number;
-  readonly error: (retryAfterMs: number) => AccessDenied | UpstreamUnavailable;
-}
+import { TokenSession } from './token.session.js';
 
 const ACCOUNT_REFUSED_FOR_MS = 60_000;
-const LOGIN_AGAIN_AFTER_MS = 5 * 60_000;
-const LOGIN_AGAIN_CAP_MS = 60 * 60_000;
-/** A refresh token lives 15 days: however long the access token does, it is renewed well before. */
-const RENEW_AT_LATEST_MS = 7 * 24 * 3_600_000;
 /** Callers wait through this many failed calls of the token endpoint before they are refused at once. */
 const PATIENT_FAILURES = 3;
 
-const DENIALS: Readonly<Record<TokenRefusal, AccessDeniedReason>> = {
-  'invalid-grant': 'invalid-credentials',
-  'two-factor': 'two-factor',
-  'password-reset': 'password-reset',
-  other: 'invalid-credentials',
-};
-
 /**
- * Holds the one access token of this process. Renewed in the background at a share of its lifetime, so that a
- * caller waits only when there is no usable token at all; however many wait, one call is under way.
+ * Holds the access token of this process. A caller waits only when there is no usable token at all; however many
+ * wait, one call is under way. Changed credentials are proven by a login in the background before they replace
+ * the old ones, whose token serves on until then.
  */
 @Injectable()
 export class AccessTokenSource implements OnApplicationShutdown {
-  #credentials: Credentials | undefined;
-  #live: LiveToken | undefined;
-  #refreshToken: string | undefined;
-  #flight: Promise<void> | undefined;
-  #standstill: Standstill | undefined;
-  #failures = 0;
-  #refusals = 0;
-  #accountRefusedUntilMs = 0;
-  #cancelRenewal: (() => void) | undefined;
+  #session: TokenSession | undefined;
+  /** Changed credentials that have yet to be proven. */
+  #candidate: TokenSession | undefined;
+  #watch: CredentialsWatch | undefined;
+  #generation = 0;
+  readonly #accountRefusals = new Map<
+    WriteOperation,
+    { readonly reason: AccessDeniedReason; readonly untilMs: number }
+  >();
 
   constructor(
     private readonly endpoint: TokenEndpoint,
     private readonly config: NexudusConfig,
     private readonly clock: Clock,
     private readonly log: AppLogger,
-  ) {}
+    private readonly metrics: Metrics,
+  ) {
+    metrics.beforeRead(() => {
+      metrics.tokenExpiresSeconds.set((this.#session?.expiresInMs ?? 0) / 1000);
+      metrics.credentialsGeneration.set(this.#generation);
+    });
+  }
 
   /**
    * Reads the credentials and asks for the first token in the background, before a caller has to wait for it.
@@ -65,151 +51,132 @@ export class AccessTokenSource implements OnApplicationShutdown {
    * @throws CredentialsUnusable
    */
   async start(): Promise<void> {
-    this.#credentials = await readCredentials(this.config.credentials, this.config.clientId);
-    void this.#renew();
+    const { credentials: origin, clientId } = this.config;
+    const credentials = await readCredentials(origin, clientId);
+    this.#session = this.#sessionFor(credentials);
+    void this.#session.renew();
+    if (origin.kind === 'directory') {
+      const read = (): Promise<Credentials> => readCredentials(origin, clientId);
+      this.#watch = new CredentialsWatch(read, credentials, this.clock, this.log, (changed) => {
+        this.#prove(changed);
+      });
+    }
   }
 
   onApplicationShutdown(): void {
-    this.#cancelRenewal?.();
+    this.#watch?.stop();
+    this.#candidate?.stop();
+    this.#session?.stop();
+  }
+
+  /** The username of the account in use: never to be shown to a caller. */
+  get accountName(): string | undefined {
+    return this.#session?.accountName;
+  }
+
+  /** The token in use, where there is a usable one. */
+  get current(): string | undefined {
+    return this.#session?.token;
   }
 
   /**
-   * A usable token: at once where there is one.
+   * Resolves when there is a usable token.
    *
    * @throws AccessDenied when Nexudus refuses the account
    * @throws UpstreamUnavailable when no token could be had within the deadline
    */
-  async get(deadline: Deadline): Promise<string> {
-    while (!this.#isUsable(this.#live)) {
-      const waitMs = this.#standstillMs();
-      if (waitMs > 0) await this.#sitOut(waitMs, deadline);
-      else if (!(await settlesWithin(this.#renew(), deadline, this.clock))) {
+  async ready(deadline: Deadline): Promise<void> {
+    for (;;) {
+      // Looked up anew each time: a session that has proven itself may have taken over.
+      const session = this.#session;
+      if (session === undefined) throw new Error('AccessTokenSource.start() was not awaited');
+      if (session.token !== undefined) return;
+      const waitMs = session.standstillMs;
+      if (waitMs > 0) {
+        const patient =
+          !session.isRefused && session.failures < PATIENT_FAILURES && deadline.allowsAttempt(waitMs);
+        if (!patient) throw session.standstillError();
+        await this.clock.sleep(waitMs);
+      } else if (!(await this.#settlesWithin(session.renew(), deadline))) {
         throw new UpstreamUnavailable('no-token', 1_000);
       }
     }
-    return this.#live.value;
   }
 
   /** After a 401: this token is not used again, unless a newer one has replaced it already. */
   discard(token: string): void {
-    if (this.#live?.value === token) this.#live = undefined;
+    this.#session?.discard(token);
   }
 
   /** Whether a fresh token was answered with a 401 a short while ago, so that another would be of no use. */
-  isAccountRefused(): boolean {
-    return this.clock.nowMs() < this.#accountRefusedUntilMs;
+  isAccountRefused(operation: WriteOperation): boolean {
+    return this.accountRefusal(operation) !== undefined;
   }
 
-  /** After a 401 with a fresh token: for a minute, no 401 renews a token. */
-  refuseAccount(): AccessDenied {
-    if (!this.isAccountRefused()) {
-      this.#accountRefusedUntilMs = this.clock.nowMs() + ACCOUNT_REFUSED_FOR_MS;
-      this.log.error(
-        { reason: 'token-refused', retryAfterSeconds: ACCOUNT_REFUSED_FOR_MS / 1000 },
-        'Nexudus answers 401 to a fresh token: check the roles of its account (OpenAiChatMessage-Create and -Edit)',
-      );
-    }
-    return new AccessDenied('token-refused', this.#accountRefusedUntilMs - this.clock.nowMs());
+  /** What to tell a caller as long as that is so. `Retry-After` is when a 401 renews a token again. */
+  accountRefusal(operation: WriteOperation): AccessDenied | undefined {
+    const refusal = this.#accountRefusals.get(operation);
+    const leftMs = (refusal?.untilMs ?? 0) - this.clock.nowMs();
+    return refusal && leftMs > 0 ? new AccessDenied(refusal.reason, leftMs) : undefined;
   }
 
-  #isUsable(token: LiveToken | undefined): token is LiveToken {
-    return token !== undefined && this.clock.nowMs() < token.expiresAtMs;
+  /** After a 401 with a fresh token: for a minute, no 401 to this operation renews a token. */
+  refuseAccount(operation: WriteOperation, reason: AccessDeniedReason): AccessDenied {
+    this.#accountRefusals.set(operation, { reason, untilMs: this.clock.nowMs() + ACCOUNT_REFUSED_FOR_MS });
+    return new AccessDenied(reason, ACCOUNT_REFUSED_FOR_MS);
   }
 
-  #standstillMs(): number {
-    return this.#standstill ? this.#standstill.untilMs - this.clock.nowMs() : 0;
+  /** A login in the background; what it says decides whether the new credentials take over. */
+  #prove(credentials: Credentials): void {
+    this.#candidate?.stop();
+    this.log.info({}, 'The credentials have changed: they are tried before they replace the old ones');
+    this.#candidate = this.#sessionFor(credentials);
+    void this.#candidate.renew();
   }
 
-  async #sitOut(waitMs: number, deadline: Deadline): Promise<void> {
-    const patient =
-      this.#refusals === 0 && this.#failures < PATIENT_FAILURES && deadline.allowsAttempt(waitMs);
-    if (!patient && this.#standstill) throw this.#standstill.error(waitMs);
-    await new Promise<void>((resolve) => this.clock.after(waitMs, resolve));
-  }
-
-  /** One flight for all who want a token. Never rejects: what came of it is in the fields. */
-  #renew(): Promise<void> {
-    this.#flight ??= this.#requestToken().finally(() => {
-      this.#flight = undefined;
+  #sessionFor(credentials: Credentials): TokenSession {
+    const session = new TokenSession(credentials, this.endpoint, this.clock, this.log, {
+      issued: () => {
+        this.metrics.credentialsRejected.reset();
+        if (session === this.#candidate) this.#takeOver(session);
+        else if (this.#generation === 0) this.#generation = 1;
+      },
+      refused: (reason) => {
+        this.metrics.credentialsRejected.reset();
+        this.metrics.credentialsRejected.set({ reason }, 1);
+        if (session === this.#candidate) this.#turnDown(session, reason);
+      },
     });
-    return this.#flight;
+    return session;
   }
 
-  async #requestToken(): Promise<void> {
-    const credentials = this.#credentials;
-    if (credentials === undefined) throw new Error('AccessTokenSource.start() was not awaited');
-    const startedAtMs = this.clock.nowMs();
-    let answer = this.#refreshToken
-      ? await this.endpoint.refresh(this.#refreshToken, credentials)
-      : undefined;
-    if (answer === undefined || answer.kind === 'refused') {
-      // Used up, expired, or pushed out by a login with our client_id: worth one login, and only that.
-      this.#refreshToken = undefined;
-      answer = await this.endpoint.login(credentials);
-    }
-    this.#take(answer, startedAtMs);
+  #takeOver(session: TokenSession): void {
+    this.#session?.stop();
+    this.#session = session;
+    this.#candidate = undefined;
+    this.#generation += 1;
+    this.#accountRefusals.clear();
+    this.log.info({ generation: this.#generation }, 'The new credentials are proven and in use');
   }
 
-  #take(answer: TokenAnswer, startedAtMs: number): void {
-    switch (answer.kind) {
-      case 'issued': {
-        // Counted from before the call, and a little short of it: it must not expire on the way.
-        const usableMs = answer.lifetimeMs - Math.min(2_000, answer.lifetimeMs / 20);
-        this.#live = { value: answer.accessToken, expiresAtMs: startedAtMs + usableMs };
-        this.#refreshToken = answer.refreshToken;
-        this.#standstill = undefined;
-        this.#failures = this.#refusals = 0;
-        this.log.info({ lifetimeSeconds: answer.lifetimeMs / 1000 }, 'Nexudus issued an access token');
-        const share = 0.7 + 0.15 * Math.random();
-        this.#renewAfter(Math.min(answer.lifetimeMs * share, RENEW_AT_LATEST_MS));
-        return;
-      }
-      case 'refused': {
-        this.#refusals += 1;
-        const reason = DENIALS[answer.reason];
-        const waitMs = Math.min(LOGIN_AGAIN_AFTER_MS * 2 ** (this.#refusals - 1), LOGIN_AGAIN_CAP_MS);
-        this.#standStill(waitMs, (retryAfterMs) => new AccessDenied(reason, retryAfterMs));
-        this.log.error(
-          { reason, retryAfterSeconds: waitMs / 1000 },
-          'Nexudus refused the login: no more tries with these credentials for a while, an operator must act',
-        );
-        return;
-      }
-      case 'unavailable': {
-        this.#failures += 1;
-        const waitMs = Math.max(answer.retryAfterMs ?? 0, 100 + backoffMs(this.#failures, Math.random()));
-        this.#standStill(waitMs, (retryAfterMs) => new UpstreamUnavailable('no-token', retryAfterMs));
-        this.log.warn(
-          { detail: answer.detail, failures: this.#failures, retryAfterSeconds: waitMs / 1000 },
-          'The token endpoint of Nexudus gave no token',
-        );
-        return;
-      }
-    }
+  /** One try per change: not again before the files change again. */
+  #turnDown(session: TokenSession, reason: AccessDeniedReason): void {
+    session.stop();
+    this.#candidate = undefined;
+    this.log.error(
+      { reason },
+      'The new credentials are rejected and not used; the old ones serve on: correct the files, the next change is tried',
+    );
   }
 
-  #standStill(waitMs: number, error: Standstill['error']): void {
-    this.#standstill = { untilMs: this.clock.nowMs() + waitMs, error };
-    this.#renewAfter(waitMs);
-  }
-
-  #renewAfter(delayMs: number): void {
-    this.#cancelRenewal?.();
-    this.#cancelRenewal = this.clock.after(delayMs, () => void this.#renew());
-  }
-}
-
-/** Whether the work ended before the deadline did; the work itself goes on. */
-async function settlesWithin(work: Promise<void>, deadline: Deadline, clock: Clock): Promise<boolean> {
-  let cancel: (() => void) | undefined;
-  const timeout = new Promise<boolean>((resolve) => {
-    cancel = clock.after(deadline.remainingMs() - deadline.minimumAttemptMs, () => {
-      resolve(false);
-    });
-  });
-  try {
-    return await Promise.race([work.then(() => true), timeout]);
-  } finally {
-    cancel?.();
+  /** Whether the work ended before the deadline did; the work itself goes on. */
+  async #settlesWithin(work: Promise<void>, deadline: Deadline): Promise<boolean> {
+    const giveUp = new AbortController();
+    const limit = this.clock
+      .sleep(deadline.remainingMs() - deadline.minimumAttemptMs, giveUp.signal)
+      .then(() => giveUp.signal.aborted);
+    const ended = await Promise.race([work.then(() => true), limit]);
+    giveUp.abort();
+    return ended;
   }
 }

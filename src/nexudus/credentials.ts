@@ -35,6 +35,9 @@ export async function readCredentials(origin: CredentialsOrigin, clientId: strin
   );
   if (username === undefined) throw new CredentialsUnusable('the file "username" is missing or empty');
   if (password === undefined) throw new CredentialsUnusable('the file "password" is missing or empty');
+  if (ownClientId !== undefined && !/^[\x21-\x7e]{1,256}$/.test(ownClientId)) {
+    throw new CredentialsUnusable('the file "client-id" must hold visible ASCII characters without spaces');
+  }
   return { username, password, totpSecret, clientId: ownClientId ?? clientId };
 }
 

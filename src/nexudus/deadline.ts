@@ -1,20 +1,32 @@
 import type { Clock } from '../clock/clock.js';
+import type { Lifecycle } from '../observability/lifecycle.js';
 
 const MINIMUM_ATTEMPT_MS = 1_000;
 
-/** How long a caller waits, from its arrival on. All attempts and all waiting fit in it. */
+/** How long a caller waits, from its arrival on, or until the process stops. All attempts and all waiting fit in it. */
 export class Deadline {
   readonly #clock: Clock;
-  /** On the clock's monotonic scale. */
-  readonly atMs: number;
+  readonly #lifecycle: Pick<Lifecycle, 'stopByMs'> | undefined;
+  readonly #atMs: number;
   /** No attempt begins with less than this left, since a late answer makes an unknown outcome. */
   readonly minimumAttemptMs: number;
 
   /** @param arrivedAtMs when the wait began, on the clock's monotonic scale */
-  constructor(clock: Clock, waitMs: number, arrivedAtMs = clock.nowMs()) {
+  constructor(
+    clock: Clock,
+    waitMs: number,
+    arrivedAtMs = clock.nowMs(),
+    lifecycle?: Pick<Lifecycle, 'stopByMs'>,
+  ) {
     this.#clock = clock;
-    this.atMs = arrivedAtMs + waitMs;
+    this.#lifecycle = lifecycle;
+    this.#atMs = arrivedAtMs + waitMs;
     this.minimumAttemptMs = Math.min(MINIMUM_ATTEMPT_MS, waitMs / 4);
+  }
+
+  /** On the clock's monotonic scale. */
+  get atMs(): number {
+    return Math.min(this.#atMs, this.#lifecycle?.stopByMs ?? Infinity);
   }
 
   /** What is left; 0 when it is over. */

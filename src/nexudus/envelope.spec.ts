@@ -31,7 +31,13 @@ const ACTION_REQUIRED = [{ propertyName: 'Action', message: 'is a required field
 
 function read(operation: WriteOperation, status: number, body: unknown, complete = true): Verdict {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
-  return readWriteResult(operation, { kind: 'answer', status, headers: {}, body: text, complete });
+  return readWriteResult(operation, {
+    kind: 'answer',
+    status,
+    headers: {},
+    body: text,
+    cutOffBy: complete ? undefined : 'connection',
+  });
 }
 
 const done = (updatedAt: string | null = '2025-01-15T10:30:00Z', id = 87654321): Verdict => ({

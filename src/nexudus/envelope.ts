@@ -1,6 +1,7 @@
 import { isObject, parseJson } from './json.js';
+import { withoutValues } from './without-values.js';
 import type { FieldFault } from './nexudus.errors.js';
-import type { WireResult } from './wire.js';
+import type { WireAnswer, WireResult } from './wire.js';
 
 /** The two writes this service knows: a create may never be repeated blindly, a replace may. */
 export type WriteOperation = 'create' | 'replace';
@@ -37,18 +38,18 @@ export function readWriteResult(operation: WriteOperation, result: WireResult): 
     case 'no-answer':
       return unknown(result.reason === 'timeout' ? 'timeout' : 'connection-lost');
     case 'answer':
-      return readAnswer(operation, result.status, result.complete ? result.body : undefined);
+      return readAnswer(operation, result);
   }
 }
 
-/** @param body `undefined` where it was cut off: then only the status can be trusted */
-function readAnswer(operation: WriteOperation, status: number, body: string | undefined): Verdict {
+function readAnswer(operation: WriteOperation, { status, body, cutOffBy }: WireAnswer): Verdict {
   // 409 is how Nexudus throttles, "for legacy reasons"; it never means a conflict on these calls.
   if (status === 409 || status === 429) return { kind: 'throttled' };
   if (status === 401) return { kind: 'unauthorized' };
   if (status === 403) return { kind: 'forbidden' };
   if (status >= 500) return unknown('server-error');
-  if (body === undefined) return unknown('unusable-answer');
+  // Of the others, an answer that was cut off says nothing.
+  if (cutOffBy !== undefined) return unknown(cutOffBy === 'timeout' ? 'timeout' : 'unusable-answer');
   const json = parseJson(body);
   const envelope = isObject(json) ? json : undefined;
   // An HTML 404 comes from the edge and tells nothing about the message; Nexudus' own is JSON or empty.
@@ -56,7 +57,9 @@ function readAnswer(operation: WriteOperation, status: number, body: string | un
     return { kind: 'not-found' };
   if (envelope === undefined) return unknown('unusable-answer');
   if (status >= 200 && status < 300) return readEnvelope(operation, envelope);
-  const decidedAgainst = envelope['WasSuccessful'] === false || Array.isArray(envelope['Errors']);
+  const decidedAgainst =
+    envelope['WasSuccessful'] === false ||
+    (Array.isArray(envelope['Errors']) && envelope['Errors'].length > 0);
   return status >= 400 && decidedAgainst ? readRefusal(operation, envelope) : unknown('unusable-answer');
 }
 
@@ -77,19 +80,15 @@ function readRefusal(operation: WriteOperation, envelope: Record<string, unknown
     .map(({ PropertyName, Message, AttemptedValue }): FieldFault => ({
       propertyName: typeof PropertyName === 'string' && PropertyName !== '' ? PropertyName : undefined,
       message:
-        typeof Message === 'string' && Message !== '' ? withoutValue(Message, AttemptedValue) : 'was refused',
+        typeof Message === 'string' && Message !== ''
+          ? withoutValues(Message, [AttemptedValue])
+          : 'was refused',
     }));
   // `Message` repeats one of the errors, so it says something new only where there is none.
   if (faults.length === 0 && typeof envelope['Message'] === 'string' && envelope['Message'] !== '') {
     faults.push({ propertyName: undefined, message: envelope['Message'] });
   }
   return { kind: 'rejected', faults };
-}
-
-/** The attempted value is never repeated to anybody; a single character could be any part of the sentence. */
-function withoutValue(message: string, attempted: unknown): string {
-  const value = typeof attempted === 'string' || typeof attempted === 'number' ? String(attempted) : '';
-  return value.length > 1 ? message.replaceAll(value, '(the value)') : message;
 }
 
 const ISO_DATE_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?$/;

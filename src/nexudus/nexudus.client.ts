@@ -2,15 +2,26 @@ import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock/clock.js';
 import { NexudusConfig } from '../config/sections.js';
 import { AppLogger } from '../observability/app-logger.js';
+import { Metrics } from '../observability/metrics.js';
 import { AccessTokenSource } from './access-token.source.js';
+import { AccountCheck } from './account.check.js';
+import { Circuit } from './circuit.js';
 import type { Deadline } from './deadline.js';
 import { readWriteResult, type Verdict, type WriteOperation } from './envelope.js';
-import { OutcomeUnknown, UpstreamUnavailable, WriteAbandoned, isNexudusError } from './nexudus.errors.js';
-import { Pacer, sleep } from './pacer.js';
-import { parseRetryAfterMs } from './retry-after.js';
+import {
+  type AccessDenied,
+  isNexudusError,
+  OutcomeUnknown,
+  QuotaExhausted,
+  UpstreamUnavailable,
+  WriteAbandoned,
+} from './nexudus.errors.js';
+import { callEnd } from './paced-call.js';
+import { Pacer, type Place, type Slot } from './pacer.js';
 import { decide } from './retry.policy.js';
 import { UpstreamTransport } from './upstream.transport.js';
 import type { WireResult } from './wire.js';
+import { withoutValues } from './without-values.js';
 
 /** A chat message as Nexudus takes it; with `Id` on a replace. What is undefined is left out, and so cleared. */
 export interface NexudusMessage {
@@ -25,6 +36,8 @@ export interface NexudusMessage {
 /** One write on its way: whose, and for how long somebody waits for it. */
 export interface WriteContext {
   readonly requestId: string;
+  /** Callers take turns, by this name. */
+  readonly caller: string;
   readonly deadline: Deadline;
   /** Aborted when the caller goes away. Heeded until the message is sent; what is sent is finished. */
   readonly abandoned: AbortSignal;
@@ -35,6 +48,8 @@ export interface WriteContext {
 /** What a write took. */
 export interface WriteEffort {
   attempts: number;
+  /** Spent waiting for a turn. */
+  waitMs: number;
 }
 
 /** What Nexudus said of a write that is done. */
@@ -45,6 +60,9 @@ export interface WriteReceipt {
 
 const PATH = '/api/sys/openaichatmessages';
 const METHODS = { create: 'POST', replace: 'PUT' } as const;
+/** Of the faults of one message, as many as a person reads. */
+const MOST_FAULTS = 100;
+const ROLES = { create: 'OpenAiChatMessage-Create', replace: 'OpenAiChatMessage-Edit' } as const;
 
 /**
  * Writes chat messages to Nexudus. Each write ends not-sent, rejected, done or honestly unknown;
@@ -52,13 +70,19 @@ const METHODS = { create: 'POST', replace: 'PUT' } as const;
  */
 @Injectable()
 export class NexudusClient {
+  /** However many meet the second 401 together, one asks why. */
+  readonly #accountFlights = new Map<WriteOperation, Promise<AccessDenied>>();
+
   constructor(
     private readonly transport: UpstreamTransport,
     private readonly tokens: AccessTokenSource,
     private readonly pacer: Pacer,
+    private readonly circuit: Circuit,
+    private readonly account: AccountCheck,
     private readonly config: NexudusConfig,
     private readonly clock: Clock,
     private readonly log: AppLogger,
+    private readonly metrics: Metrics,
   ) {}
 
   /** @throws NexudusError whatever the failure */
@@ -67,6 +91,37 @@ export class NexudusClient {
     message: NexudusMessage,
     context: WriteContext,
   ): Promise<WriteReceipt> {
+    try {
+      const receipt = await this.#inItsPlace(operation, message, context);
+      this.metrics.writes.inc({ operation, outcome: 'done' });
+      return receipt;
+    } catch (error) {
+      this.metrics.writes.inc({ operation, outcome: isNexudusError(error) ? error.code : 'internal-error' });
+      throw error;
+    }
+  }
+
+  async #inItsPlace(
+    operation: WriteOperation,
+    message: NexudusMessage,
+    context: WriteContext,
+  ): Promise<WriteReceipt> {
+    this.circuit.check();
+    const place = this.#admit(message, context);
+    try {
+      return await this.#attempt(operation, message, place, context);
+    } finally {
+      place.leave();
+    }
+  }
+
+  async #attempt(
+    operation: WriteOperation,
+    message: NexudusMessage,
+    place: Place,
+    context: WriteContext,
+  ): Promise<WriteReceipt> {
+    const { deadline, abandoned, effort } = context;
     const body = JSON.stringify(message);
     let failures = 0;
     let tokenRenewed = false;
@@ -74,10 +129,11 @@ export class NexudusClient {
     let unknown: OutcomeUnknown | undefined;
     try {
       for (;;) {
-        const token = await this.#admit(context);
-        context.effort.attempts += 1;
-        const result = await this.#send(operation, body, token, context.deadline);
-        const verdict = readWriteResult(operation, result);
+        const { slot, token } = await this.#turn(place, context);
+        effort.attempts += 1;
+        const result = await this.#send(operation, body, token, context);
+        const verdict = this.#read(operation, result, message, token);
+        this.#account(slot, result, verdict);
         this.#note(operation, verdict, context);
         if (verdict.kind === 'done') return { id: verdict.id, updatedAt: verdict.updatedAt };
         if (verdict.kind === 'not-sent' || verdict.kind === 'unknown') failures += 1;
@@ -86,22 +142,20 @@ export class NexudusClient {
         const decision = decide(verdict, {
           operation,
           failures,
-          tokenRenewed: tokenRenewed || this.tokens.isAccountRefused(),
-          remainingMs: context.deadline.remainingMs(),
-          minimumAttemptMs: context.deadline.minimumAttemptMs,
-          retryAfterMs: this.#retryAfterMs(result),
+          tokenRenewed: tokenRenewed || this.tokens.isAccountRefused(operation),
+          remainingMs: deadline.remainingMs(),
+          minimumAttemptMs: deadline.minimumAttemptMs,
           random: Math.random(),
         });
         switch (decision.action) {
           case 'stop':
             throw decision.error;
           case 'refuse-account':
-            throw this.tokens.refuseAccount();
+            throw await this.#refuseAccount(operation, token);
           case 'retry':
-            await sleep(decision.afterMs, this.clock, context.abandoned);
+            await this.clock.sleep(decision.afterMs, abandoned);
             break;
-          case 'pause':
-            this.pacer.pause(decision.forMs);
+          case 'wait-for-turn':
             break;
           case 'renew-token':
             tokenRenewed = true;
@@ -114,17 +168,72 @@ export class NexudusClient {
     }
   }
 
-  /** A token and a turn. The token first, so that nobody holds a turn while a login is under way. */
-  async #admit({ deadline, abandoned }: WriteContext): Promise<string> {
-    await this.tokens.get(deadline);
-    await this.pacer.turn(deadline, abandoned);
-    const token = await this.tokens.get(deadline);
-    if (abandoned.aborted) throw new WriteAbandoned();
-    if (!deadline.allowsAttempt()) throw new UpstreamUnavailable('no-connection', 1_000);
-    return token;
+  #admit({ BusinessId, AiChannelSessionId }: NexudusMessage, { caller, deadline }: WriteContext): Place {
+    const session = AiChannelSessionId === undefined ? undefined : `${BusinessId}/${AiChannelSessionId}`;
+    try {
+      return this.pacer.admit({ caller, session, deadline });
+    } catch (error) {
+      if (error instanceof QuotaExhausted) this.metrics.quotaRefused.inc();
+      throw error;
+    }
   }
 
-  #send(operation: WriteOperation, body: string, token: string, deadline: Deadline): Promise<WireResult> {
+  /** A slot and a token. The token first, so that nobody holds a slot while a login is under way. */
+  async #turn(
+    place: Place,
+    { deadline, abandoned, effort }: WriteContext,
+  ): Promise<{ slot: Slot; token: string }> {
+    for (;;) {
+      if (this.tokens.current === undefined) await this.tokens.ready(deadline);
+      const waitsSinceMs = this.clock.nowMs();
+      const slot = await this.#slot(place, abandoned);
+      const waitMs = this.clock.nowMs() - waitsSinceMs;
+      effort.waitMs += waitMs;
+      this.metrics.quotaWaitSeconds.observe(waitMs / 1000);
+      const token = this.tokens.current;
+      try {
+        if (abandoned.aborted) throw new WriteAbandoned();
+        this.circuit.check();
+        if (!deadline.allowsAttempt()) throw new UpstreamUnavailable('no-token', 1_000);
+        if (token !== undefined) return { slot, token };
+      } catch (error) {
+        slot.end({ kind: 'not-sent' });
+        throw error;
+      }
+      // The token ended while the write waited for its turn.
+      slot.end({ kind: 'not-sent' });
+    }
+  }
+
+  async #slot(place: Place, abandoned: AbortSignal): Promise<Slot> {
+    if (abandoned.aborted) throw new WriteAbandoned();
+    return new Promise((resolve, reject) => {
+      const abandon = (): void => {
+        place.leave();
+        reject(new WriteAbandoned());
+      };
+      abandoned.addEventListener('abort', abandon);
+      place.requestSlot(
+        (slot) => {
+          abandoned.removeEventListener('abort', abandon);
+          resolve(slot);
+        },
+        (error) => {
+          abandoned.removeEventListener('abort', abandon);
+          this.metrics.quotaRefused.inc();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  #send(
+    operation: WriteOperation,
+    body: string,
+    token: string,
+    { deadline, abandoned }: WriteContext,
+  ): Promise<WireResult> {
+    const remainingMs = deadline.remainingMs();
     return this.transport.send({
       method: METHODS[operation],
       path: PATH,
@@ -134,14 +243,71 @@ export class NexudusClient {
         accept: 'application/json',
       },
       body,
-      timeoutMs: Math.min(this.config.attemptTimeoutMs, deadline.remainingMs()),
+      timeoutMs: Math.min(this.config.attemptTimeoutMs, remainingMs),
+      startWithinMs: remainingMs - deadline.minimumAttemptMs,
+      isWanted: () => !abandoned.aborted,
     });
   }
 
-  #retryAfterMs(result: WireResult): number | undefined {
-    return result.kind === 'answer'
-      ? parseRetryAfterMs(result.headers['retry-after'], this.clock.epochMs())
-      : undefined;
+  /** What Nexudus says of a message is for its sender, without what was sent and without what is ours. */
+  #read(operation: WriteOperation, result: WireResult, message: NexudusMessage, token: string): Verdict {
+    const verdict = readWriteResult(operation, result);
+    if (verdict.kind !== 'rejected') return verdict;
+    const { host, hostname } = new URL(this.config.baseUrl);
+    const { Content, BusinessId, UserId, AiChannelSessionId, Id } = message;
+    const values = [
+      token,
+      host,
+      hostname,
+      this.tokens.accountName,
+      Content,
+      BusinessId,
+      UserId,
+      AiChannelSessionId,
+      Id,
+    ];
+    return {
+      kind: 'rejected',
+      faults: verdict.faults.slice(0, MOST_FAULTS).map(({ propertyName, message: sentence }) => ({
+        propertyName,
+        message: withoutValues(sentence, values),
+      })),
+    };
+  }
+
+  /** Tells the quota and the circuit how the attempt ended. */
+  #account(slot: Slot, result: WireResult, verdict: Verdict): void {
+    if (verdict.kind === 'throttled') this.metrics.quotaThrottled.inc();
+    if (verdict.kind === 'not-sent' || (verdict.kind === 'unknown' && verdict.reason !== 'unusable-answer')) {
+      this.circuit.failed();
+    } else {
+      this.circuit.succeeded();
+    }
+    slot.end(callEnd(result, this.clock.epochMs()));
+  }
+
+  /** A 401 says the same of a bad token and of a missing role: one harmless read tells the two apart. */
+  async #refuseAccount(operation: WriteOperation, token: string): Promise<AccessDenied> {
+    const known = this.tokens.accountRefusal(operation);
+    if (known) return known;
+    let flight = this.#accountFlights.get(operation);
+    if (flight === undefined) {
+      flight = this.#findOutWhy(operation, token).finally(() => this.#accountFlights.delete(operation));
+      this.#accountFlights.set(operation, flight);
+    }
+    return flight;
+  }
+
+  async #findOutWhy(operation: WriteOperation, token: string): Promise<AccessDenied> {
+    const lacksRole = (await this.account.ask(token)) === 'accepted';
+    const reason = lacksRole ? 'missing-role' : 'token-refused';
+    this.log.error(
+      { reason, role: ROLES[operation] },
+      lacksRole
+        ? `Nexudus accepts the account, but not this call: give it the role ${ROLES[operation]}`
+        : 'Nexudus refuses a token that it has just issued: look at the account there',
+    );
+    return this.tokens.refuseAccount(operation, reason);
   }
 
   #note(operation: WriteOperation, verdict: Verdict, { requestId, effort }: WriteContext): void {

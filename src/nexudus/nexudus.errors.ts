@@ -68,7 +68,7 @@ export class QuotaExhausted extends Error {
 
 /** Why Nexudus refuses the service's account; each needs a person. */
 export type AccessDeniedReason =
-  'invalid-credentials' | 'two-factor' | 'password-reset' | 'token-refused' | 'edge-blocked';
+  'invalid-credentials' | 'two-factor' | 'password-reset' | 'missing-role' | 'token-refused' | 'edge-blocked';
 
 /** Nexudus refuses the service's account. Nothing was written. */
 export class AccessDenied extends Error {
@@ -90,7 +90,7 @@ export class UpstreamUnavailable extends Error {
   readonly code = 'upstream-unavailable';
 
   constructor(
-    readonly reason: 'no-connection' | 'no-token',
+    readonly reason: 'no-connection' | 'no-token' | 'circuit-open',
     readonly retryAfterMs: number,
     options?: ErrorOptions,
   ) {

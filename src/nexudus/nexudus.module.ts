@@ -1,10 +1,18 @@
 import { HttpModule } from '@nestjs/axios';
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { type Dispatcher, Pool } from 'undici';
+import { Clock } from '../clock/clock.js';
 import { NexudusConfig } from '../config/sections.js';
+import { AppLogger } from '../observability/app-logger.js';
+import { Lifecycle } from '../observability/lifecycle.js';
+import { Metrics } from '../observability/metrics.js';
 import { AccessTokenSource } from './access-token.source.js';
+import { AccountCheck } from './account.check.js';
+import { Circuit } from './circuit.js';
 import { NexudusClient } from './nexudus.client.js';
+import { PacedCalls } from './paced-call.js';
 import { Pacer } from './pacer.js';
+import { observeQuota } from './quota.metrics.js';
 import { TokenEndpoint } from './token.endpoint.js';
 import { undiciAdapter } from './undici.adapter.js';
 import { UpstreamTransport } from './upstream.transport.js';
@@ -60,7 +68,52 @@ class UpstreamPoolModule implements OnApplicationShutdown {
       }),
     }),
   ],
-  providers: [NexudusClient, AccessTokenSource, TokenEndpoint, UpstreamTransport, Pacer],
-  exports: [NexudusClient, AccessTokenSource],
+  providers: [
+    NexudusClient,
+    AccessTokenSource,
+    AccountCheck,
+    TokenEndpoint,
+    PacedCalls,
+    UpstreamTransport,
+    {
+      provide: Pacer,
+      inject: [NexudusConfig, Clock, Metrics, Lifecycle],
+      useFactory: (
+        { writeLimits, callLimits, reserveShare }: NexudusConfig,
+        clock: Clock,
+        metrics: Metrics,
+        lifecycle: Lifecycle,
+      ) => {
+        const pacer = new Pacer({ write: writeLimits, call: callLimits, reserveShare }, clock);
+        observeQuota(pacer, metrics);
+        lifecycle.onStop(() => {
+          pacer.review();
+        });
+        return pacer;
+      },
+    },
+    {
+      provide: Circuit,
+      inject: [Clock, AccountCheck, AccessTokenSource, AppLogger, Metrics],
+      useFactory: (
+        clock: Clock,
+        account: AccountCheck,
+        tokens: AccessTokenSource,
+        log: AppLogger,
+        metrics: Metrics,
+      ) => {
+        const circuit = new Circuit(
+          clock,
+          log,
+          async () => (await account.ask(tokens.current)) !== 'no-answer',
+        );
+        metrics.beforeRead(() => {
+          metrics.circuitOpen.set(circuit.isOpen ? 1 : 0);
+        });
+        return circuit;
+      },
+    },
+  ],
+  exports: [NexudusClient, AccessTokenSource, Pacer],
 })
 export class NexudusModule {}

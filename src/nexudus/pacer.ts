@@ -1,47 +1,218 @@
-import { Injectable } from '@nestjs/common';
-import { Clock } from '../clock/clock.js';
+import type { Clock } from '../clock/clock.js';
 import type { Deadline } from './deadline.js';
-import { QuotaExhausted, WriteAbandoned } from './nexudus.errors.js';
+import { FairLine } from './fair-line.js';
+import { QuotaExhausted } from './nexudus.errors.js';
+import { Quota, type PacerLimits, type Slot, type WindowState } from './quota.js';
+import { TIMER_GRAIN_MS } from './slot-forecast.js';
+import { WaitingWrite, type PacedWrite, type Place, type WaitingRoom } from './waiting-write.js';
 
-/** Says when a write may be sent. After a throttle answer every waiting write waits, not only the one it hit. */
-@Injectable()
+export type { CallEnd, PacerLimits, Slot, WindowState } from './quota.js';
+export type { PacedWrite, Place } from './waiting-write.js';
+
+/**
+ * Spends the upstream's quota to the last call and never over it, whatever the shape of the upstream's windows.
+ * Says at once who cannot be served in time; serves the rest in turns. One instance knows all calls of the process.
+ *
+ * Single-threaded and driven by calls and one timer: with a clock that is held it is deterministic.
+ */
 export class Pacer {
-  #pausedUntilMs = 0;
+  readonly #clock: Clock;
+  readonly #quota: Quota;
+  /** From admission on, so that nobody is promised a slot that another one was promised. */
+  readonly #line = new FairLine<WaitingWrite>();
+  #calls: WaitingCall[] = [];
+  readonly #sessions = new Map<string, WaitingWrite>();
+  readonly #room: WaitingRoom;
+  #seq = 0;
+  #cancelTimer: (() => void) | undefined;
 
-  constructor(private readonly clock: Clock) {}
-
-  /** Holds every write for this long. The pause only ever moves forward. */
-  pause(forMs: number): void {
-    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.clock.nowMs() + forMs);
+  constructor(limits: PacerLimits, clock: Clock) {
+    this.#clock = clock;
+    this.#quota = new Quota(limits, clock);
+    this.#room = {
+      clock,
+      enqueue: (write) => {
+        this.#enqueue(write);
+      },
+      withdraw: (write) => {
+        this.#line.remove(write);
+        write.unlink(this.#sessions);
+        this.#serve();
+      },
+      expire: (write) => {
+        if (this.#line.remove(write)) write.refuse(this.#freeAtMs(write));
+      },
+    };
   }
 
   /**
-   * Resolves when the write may be sent.
+   * Takes a write in.
    *
-   * @throws QuotaExhausted at once, when the pause leaves no time for an attempt
-   * @throws WriteAbandoned when the caller goes away first
+   * @throws QuotaExhausted at once, when its turn would come too late; with the true time of the next free slot
    */
-  async turn(deadline: Deadline, abandoned: AbortSignal): Promise<void> {
-    for (;;) {
-      if (abandoned.aborted) throw new WriteAbandoned();
-      const waitMs = this.#pausedUntilMs - this.clock.nowMs();
-      if (waitMs <= 0) return;
-      if (!deadline.allowsAttempt(waitMs)) throw new QuotaExhausted(waitMs);
-      await sleep(waitMs, this.clock, abandoned);
+  admit(write: PacedWrite): Place {
+    const { caller, session, deadline } = write;
+    const nowMs = this.#clock.nowMs();
+    this.#quota.see(caller);
+    const former = session === undefined ? undefined : this.#sessions.get(session);
+    const ahead = this.#line.ahead(caller);
+    const overtakes = ahead < this.#line.size;
+    const dueAtMs = this.#dueAtMs({ caller, former }, ahead, this.#line.sizeOf(caller));
+    if (!deadline.allowsAttempt(dueAtMs - nowMs)) {
+      throw new QuotaExhausted(this.#freeAtMs({ caller, former }) - nowMs);
     }
+    const place = new WaitingWrite(this.#room, write, (this.#seq += 1), dueAtMs, former);
+    if (session !== undefined) this.#sessions.set(session, place);
+    this.#line.add(place);
+    if (overtakes) this.#refuseTheLate();
+    return place;
+  }
+
+  /**
+   * A slot for a call that is not a write: the token's, or a read. Goes before all writes, since they need it.
+   *
+   * @throws QuotaExhausted when there is none before the deadline
+   */
+  async call(deadline: Deadline): Promise<Slot> {
+    const inMs = this.#quota.callAtMs(this.#calls.length) - this.#clock.nowMs();
+    if (!deadline.allowsAttempt(inMs)) throw new QuotaExhausted(inMs);
+    return new Promise((granted, refused) => {
+      const cancelTimer = this.#clock.after(deadline.remainingMs() - deadline.minimumAttemptMs, () => {
+        this.#refuseCall(call);
+      });
+      const call: WaitingCall = { deadline, granted, refused, cancelTimer };
+      this.#calls.push(call);
+      this.#refuseTheLate();
+      this.#serve();
+    });
+  }
+
+  /** Deadlines have moved, since the process stops: who can no longer be served in time hears so now. */
+  review(): void {
+    this.#refuseTheLate();
+  }
+
+  /** Until a pause after a throttle answer is over; 0 when there is none. */
+  get pausedForMs(): number {
+    return this.#quota.pausedForMs;
+  }
+
+  /** Writes that were taken in and have no slot yet. */
+  get waiting(): number {
+    return this.#line.size;
+  }
+
+  /** The state of every window, for headers, metrics and operators. */
+  windows(): WindowState[] {
+    return this.#quota.states();
+  }
+
+  #enqueue(write: WaitingWrite): void {
+    if (!this.#line.has(write)) {
+      // It had a slot already, and comes back with the same place among its own.
+      this.#line.add(write);
+      this.#refuseTheLate();
+    } else if (!write.deadline.allowsAttempt()) {
+      this.#room.expire(write);
+    }
+    this.#serve();
+  }
+
+  /** Hands out slots as long as there are some and somebody may have one. */
+  #serve(): void {
+    let passedOver = false;
+    const ended = (isWorse: boolean): void => {
+      if (isWorse) this.#refuseTheLate();
+      this.#serve();
+    };
+    while (this.#quota.allows('call')) {
+      const call = this.#calls.shift();
+      if (call !== undefined) {
+        call.cancelTimer();
+        call.granted(this.#quota.begin('call', undefined, ended));
+        continue;
+      }
+      if (this.#line.size === 0 || !this.#quota.allows('write')) break;
+      const blocked: WaitingWrite[] = [];
+      const write = this.#line.take(
+        (item) => item.mayBeSent || blocked.push(item) === 0,
+        (caller) => this.#quota.allowsCaller(caller),
+      );
+      if (write === undefined) break;
+      if (!write.deadline.allowsAttempt()) {
+        write.refuse(this.#freeAtMs(write));
+        continue;
+      }
+      passedOver ||= blocked.length > 0;
+      write.dueAtMs = this.#clock.nowMs();
+      write.grant(this.#quota.begin('write', write.caller, ended));
+    }
+    if (passedOver) this.#refuseTheLate();
+    this.#setTimer();
+  }
+
+  /** When a write with so many others before it is expected to be sent. */
+  #dueAtMs({ caller, former }: Comer, ahead: number, ownAhead: number): number {
+    const atMs = this.#quota.writeAtMs({ caller, ahead, ownAhead, calls: this.#calls.length });
+    return former ? Math.max(atMs, former.dueAtMs + this.#quota.latencyMs + TIMER_GRAIN_MS) : atMs;
+  }
+
+  /** When there is a slot for it if it comes back then and nobody else came: all that wait are through. */
+  #freeAtMs(comer: Comer): number {
+    return this.#dueAtMs(comer, this.#line.size, this.#line.sizeOf(comer.caller));
+  }
+
+  /** Whoever can no longer be served in time hears so now, not at the end. */
+  #refuseTheLate(): void {
+    const nowMs = this.#clock.nowMs();
+    const late: WaitingWrite[] = [];
+    const own = new Map<string, number>();
+    let ahead = 0;
+    for (const write of this.#line.inOrder()) {
+      const ownAhead = own.get(write.caller) ?? 0;
+      const dueAtMs = this.#dueAtMs(write, ahead, ownAhead);
+      if (!write.deadline.allowsAttempt(dueAtMs - nowMs)) {
+        late.push(write);
+        continue;
+      }
+      write.dueAtMs = dueAtMs;
+      own.set(write.caller, ownAhead + 1);
+      ahead += 1;
+    }
+    const isLate = ({ deadline }: WaitingCall, index: number): boolean =>
+      !deadline.allowsAttempt(this.#quota.callAtMs(index) - nowMs);
+    for (const call of this.#calls.filter(isLate)) this.#refuseCall(call);
+    // All are out before one hears, since whoever hears may come in again.
+    for (const write of late) this.#line.remove(write);
+    for (const write of late) write.refuse(this.#freeAtMs(write));
+  }
+
+  #refuseCall(call: WaitingCall): void {
+    call.cancelTimer();
+    this.#calls = this.#calls.filter((other) => other !== call);
+    call.refused(new QuotaExhausted(this.#quota.callAtMs(this.#calls.length) - this.#clock.nowMs()));
+  }
+
+  /** Wakes up when a slot may have become free; what is under way wakes it by ending. */
+  #setTimer(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    if (this.#line.size === 0 && this.#calls.length === 0) return;
+    const atMs = this.#quota.nextChangeAtMs(this.#calls.length > 0 ? 'call' : 'write');
+    if (atMs === Infinity) return;
+    // A timer drops the fraction: it would come just too early.
+    this.#cancelTimer = this.#clock.after(Math.ceil(atMs - this.#clock.nowMs()), () => {
+      this.#serve();
+    });
   }
 }
 
-/** Waits, or less when the signal comes first. */
-export async function sleep(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const end = (): void => {
-      cancel();
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const cancel = clock.after(ms, end);
-    signal.addEventListener('abort', end);
-    if (signal.aborted) end();
-  });
+/** Who comes, and the one of its session that has to end first. */
+type Comer = Pick<WaitingWrite, 'caller' | 'former'>;
+
+interface WaitingCall {
+  readonly deadline: Deadline;
+  readonly granted: (slot: Slot) => void;
+  readonly refused: (error: QuotaExhausted) => void;
+  readonly cancelTimer: () => void;
 }

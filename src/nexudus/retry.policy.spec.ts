@@ -10,7 +10,6 @@ const FIRST: Omit<Situation, 'operation'> = {
   tokenRenewed: false,
   remainingMs: 25_000,
   minimumAttemptMs: 1_000,
-  retryAfterMs: undefined,
   random: 0.5,
 };
 const REASONS: readonly UnknownReason[] = ['timeout', 'connection-lost', 'server-error', 'unusable-answer'];
@@ -24,8 +23,7 @@ function inShort(decision: Decision): string {
   switch (decision.action) {
     case 'retry':
       return `retry after ${decision.afterMs}`;
-    case 'pause':
-      return `pause ${decision.forMs}`;
+    case 'wait-for-turn':
     case 'renew-token':
     case 'refuse-account':
       return decision.action;
@@ -53,23 +51,21 @@ describe('what follows a failed attempt', () => {
       'stop: upstream-unavailable, no-connection',
       'stop: upstream-unavailable, no-connection',
     ],
-    ['throttled with a time', { kind: 'throttled' }, { retryAfterMs: 7_000 }, 'pause 7000', 'pause 7000'],
-    [
-      'throttled with a time that is past',
-      { kind: 'throttled' },
-      { retryAfterMs: 0 },
-      'pause 100',
-      'pause 100',
-    ],
-    ['throttled without a time', { kind: 'throttled' }, {}, 'pause 1000', 'pause 1000'],
+    ['throttled', { kind: 'throttled' }, {}, 'wait-for-turn', 'wait-for-turn'],
     [
       'throttled beyond the wait',
       { kind: 'throttled' },
-      { retryAfterMs: 60_000, remainingMs: 0 },
-      'pause 60000',
-      'pause 60000',
+      { remainingMs: 0 },
+      'wait-for-turn',
+      'wait-for-turn',
     ],
-    ['throttled after many failures', { kind: 'throttled' }, { failures: 99 }, 'pause 1000', 'pause 1000'],
+    [
+      'throttled after many failures',
+      { kind: 'throttled' },
+      { failures: 99 },
+      'wait-for-turn',
+      'wait-for-turn',
+    ],
     ['a first 401', { kind: 'unauthorized' }, {}, 'renew-token', 'renew-token'],
     ['a second 401', { kind: 'unauthorized' }, { tokenRenewed: true }, 'refuse-account', 'refuse-account'],
     [
@@ -133,7 +129,7 @@ describe('what follows a failed attempt', () => {
       error: { faults: FAULTS },
     });
     expect(decide(NOT_SENT, situation)).toMatchObject({ error: { cause: CAUSE, retryAfterMs: 5_000 } });
-    expect(decide({ kind: 'forbidden' }, situation)).toMatchObject({ error: { retryAfterMs: 60_000 } });
+    expect(decide({ kind: 'forbidden' }, situation)).toMatchObject({ error: { retryAfterMs: 1_000 } });
   });
 });
 
@@ -154,7 +150,6 @@ const situation = fc.record<Situation>({
   tokenRenewed: fc.boolean(),
   remainingMs: fc.integer({ min: 0, max: 60_000 }),
   minimumAttemptMs: fc.integer({ min: 0, max: 1_000 }),
-  retryAfterMs: fc.option(fc.nat({ max: 86_400_000 }), { nil: undefined }),
   random: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
 });
 

@@ -19,8 +19,6 @@ export interface Situation {
   readonly remainingMs: number;
   /** No attempt begins with less than this left: a late answer makes an unknown. */
   readonly minimumAttemptMs: number;
-  /** What the upstream asked for with a throttle answer, or `undefined`. */
-  readonly retryAfterMs: number | undefined;
   /** 0 up to but not 1. */
   readonly random: number;
 }
@@ -28,8 +26,8 @@ export interface Situation {
 /** What to do after an attempt that was not the last word. */
 export type Decision =
   | { readonly action: 'retry'; readonly afterMs: number }
-  /** Throttled: every write waits this long, this one too. */
-  | { readonly action: 'pause'; readonly forMs: number }
+  /** Throttled: it is the pacer that says when, to this write as to all the others. */
+  | { readonly action: 'wait-for-turn' }
   | { readonly action: 'renew-token' }
   /** A 401 to a fresh token: it is the account that is refused. */
   | { readonly action: 'refuse-account' }
@@ -37,15 +35,13 @@ export type Decision =
 
 /** Attempts of one write that may fail before it is given up, throttled ones not counted. */
 export const MAX_FAILURES = 5;
-/** How long an edge that blocks us is said to go on blocking us. */
-const BLOCKED_FOR_MS = 60_000;
+/**
+ * A block at the edge may be meant for us, or for this one message: the next call is simply tried. A second is the
+ * least that `Retry-After` can say.
+ */
+const BLOCKED_FOR_MS = 1_000;
 const BACKOFF_BASE_MS = 200;
 const BACKOFF_CAP_MS = 5_000;
-/** Nexudus sends `Retry-After: 1` with a throttle; the same is guessed where it sends none. */
-const THROTTLED_FOR_MS = 1_000;
-/** A `Retry-After` of 0, or a date that is past, must not become a storm. */
-const SHORTEST_PAUSE_MS = 100;
-
 /**
  * Decides what follows a failed attempt, by the contract's table (section 3): *could Nexudus have run it?*
  * Pure. A create is sent again only where it provably was not run.
@@ -61,10 +57,7 @@ export function decide(verdict: Exclude<Verdict, { kind: 'done' }>, situation: S
     case 'unauthorized':
       return { action: situation.tokenRenewed ? 'refuse-account' : 'renew-token' };
     case 'throttled':
-      return {
-        action: 'pause',
-        forMs: Math.max(situation.retryAfterMs ?? THROTTLED_FOR_MS, SHORTEST_PAUSE_MS),
-      };
+      return { action: 'wait-for-turn' };
     case 'not-sent':
       return again(
         situation,
@@ -79,8 +72,8 @@ export function decide(verdict: Exclude<Verdict, { kind: 'done' }>, situation: S
 }
 
 /** Exponential back-off with full jitter, the cap applied after the jitter. */
-export function backoffMs(failures: number, random: number): number {
-  return Math.min(BACKOFF_CAP_MS, random * BACKOFF_BASE_MS * 2 ** Math.min(failures, 30));
+export function backoffMs(failures: number, random: number, capMs = BACKOFF_CAP_MS): number {
+  return Math.min(capMs, random * BACKOFF_BASE_MS * 2 ** Math.min(failures, 30));
 }
 
 function again(situation: Situation, error: NexudusError): Decision {

@@ -8,7 +8,7 @@ const TOKENS = { access_token: 'a.b-c_d~1/+=', token_type: 'bearer', refresh_tok
 
 function answer(status: number, body: unknown, extra: Partial<WireAnswer> = {}): WireAnswer {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
-  return { kind: 'answer', status, headers: {}, body: text, complete: true, ...extra };
+  return { kind: 'answer', status, headers: {}, body: text, cutOffBy: undefined, ...extra };
 }
 const read = (...args: Parameters<typeof answer>): TokenAnswer => readTokenAnswer(answer(...args), NOW);
 
@@ -113,8 +113,8 @@ describe('what says nothing about the grant', () => {
 
   it('is a truncated answer, even where what came is whole', () => {
     for (const body of [{ ...TOKENS, expires_in: 60 }, { error: 'invalid_grant' }]) {
-      expect(read(400, body, { complete: false }).kind).toBe('unavailable');
-      expect(read(200, body, { complete: false }).kind).toBe('unavailable');
+      expect(read(400, body, { cutOffBy: 'connection' }).kind).toBe('unavailable');
+      expect(read(200, body, { cutOffBy: 'connection' }).kind).toBe('unavailable');
     }
   });
 
@@ -132,7 +132,7 @@ describe('what says nothing about the grant', () => {
   it.each([409, 429, 503, 200])('says when to come again (status %d)', (status) => {
     const headers = { 'retry-after': '7' };
     expect(read(status, '', { headers })).toMatchObject({ kind: 'unavailable', retryAfterMs: 7_000 });
-    expect(read(status, '', { headers, complete: false })).toMatchObject({ retryAfterMs: 7_000 });
+    expect(read(status, '', { headers, cutOffBy: 'connection' })).toMatchObject({ retryAfterMs: 7_000 });
   });
 });
 
@@ -158,7 +158,7 @@ describe('readTokenAnswer', () => {
         body,
         fc.boolean(),
         (status, text, complete) => {
-          const told = read(status, text, { complete });
+          const told = read(status, text, { cutOffBy: complete ? undefined : 'connection' });
           switch (told.kind) {
             case 'issued':
               expect([status, complete]).toEqual([200, true]);

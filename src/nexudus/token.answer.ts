@@ -36,7 +36,8 @@ const TOKEN = /^[\x21-\x7e]{1,8192}$/;
 export function readTokenAnswer(result: WireResult, epochMs: number): TokenAnswer {
   if (result.kind !== 'answer') return unavailable(`no answer (${result.reason})`);
   const retryAfterMs = parseRetryAfterMs(result.headers['retry-after'], epochMs);
-  if (!result.complete) return unavailable(`status ${result.status} with a broken body`, retryAfterMs);
+  if (result.cutOffBy !== undefined)
+    return unavailable(`status ${result.status} with a broken body`, retryAfterMs);
   const parsed = parseJson(result.body);
   const json = isObject(parsed) ? parsed : {};
   if (result.status === 200) {
@@ -54,7 +55,8 @@ function readIssued(json: Record<string, unknown>): TokenAnswer | undefined {
   const { access_token: accessToken, refresh_token: refreshToken, expires_in: expiresIn } = json;
   const lifetimeSeconds = typeof expiresIn === 'string' ? Number(expiresIn) : expiresIn;
   if (typeof accessToken !== 'string' || !TOKEN.test(accessToken)) return undefined;
-  if (typeof lifetimeSeconds !== 'number' || !(lifetimeSeconds > 0)) return undefined;
+  // A token that lives less than a second cannot be used before it ends.
+  if (typeof lifetimeSeconds !== 'number' || !(lifetimeSeconds >= 1)) return undefined;
   return {
     kind: 'issued',
     accessToken,

@@ -22,7 +22,7 @@ export function undiciAdapter({ dispatcher, baseUrl, responseLimitBytes }: Adapt
   const pathPrefix = pathname.replace(/\/$/, '');
   return async (config) => {
     const result = await new Promise<WireResult>((resolve) => {
-      const exchange = new Exchange(resolve, config.timeout ?? 0, responseLimitBytes);
+      const exchange = new Exchange(resolve, config, responseLimitBytes);
       dispatcher.dispatch(toDispatchOptions(origin, pathPrefix, config), exchange);
     });
     return toAxiosResponse(config, result);
@@ -52,12 +52,23 @@ function toAxiosResponse(config: InternalAxiosRequestConfig, result: WireResult)
 }
 
 const NO_HEADERS = new AxiosHeaders();
+const always = (): boolean => true;
+
+declare module 'axios' {
+  interface AxiosRequestConfig {
+    /** See {@link UpstreamCall}. */
+    startWithinMs?: number | undefined;
+    isWanted?: (() => boolean) | undefined;
+  }
+}
 
 /** One request and its answer. Settles once, whatever undici calls afterwards. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #resolve: (result: WireResult) => void;
   readonly #limitBytes: number;
+  readonly #isWanted: () => boolean;
   readonly #timer: NodeJS.Timeout;
+  readonly #startTimer: NodeJS.Timeout | undefined;
   readonly #chunks: Buffer[] = [];
   #controller: Dispatcher.DispatchController | undefined;
   #receivedBytes = 0;
@@ -65,22 +76,34 @@ class Exchange implements Dispatcher.DispatchHandler {
   #headers: Record<string, string | string[] | undefined> = {};
   #settled = false;
 
-  constructor(resolve: (result: WireResult) => void, timeoutMs: number, limitBytes: number) {
+  constructor(resolve: (result: WireResult) => void, config: InternalAxiosRequestConfig, limitBytes: number) {
+    const { timeout = 0, startWithinMs, isWanted = always } = config;
     this.#resolve = resolve;
     this.#limitBytes = limitBytes;
+    this.#isWanted = isWanted;
     this.#timer = setTimeout(() => {
-      this.#fail('timeout', new Error(`No whole answer within ${timeoutMs} ms`));
-    }, timeoutMs);
+      this.#fail('timeout', new Error(`No whole answer within ${timeout} ms`));
+    }, timeout);
+    if (startWithinMs !== undefined && startWithinMs < timeout) {
+      this.#startTimer = setTimeout(() => {
+        this.#fail('timeout', new Error(`No connection within ${startWithinMs} ms`));
+      }, startWithinMs);
+    }
   }
 
   /** Called right before the request is written to a socket: until then, no byte has left. */
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    clearTimeout(this.#startTimer);
     // Given up while it waited for a socket, or picked up again by undici after a failed write: never write it.
     if (this.#settled || this.#controller !== undefined) {
       controller.abort(new Error('Given up before it was written'));
-      return;
+    } else if (!this.#isWanted()) {
+      const cause = new Error('Nobody waits for it any more');
+      this.#settle({ kind: 'not-sent', reason: 'unwanted', cause });
+      controller.abort(cause);
+    } else {
+      this.#controller = controller;
     }
-    this.#controller = controller;
   }
 
   onResponseStart(
@@ -103,7 +126,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    this.#settle(this.#answer(true));
+    this.#settle(this.#answer(undefined));
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
@@ -114,19 +137,19 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#settled) return;
     if (this.#controller === undefined) this.#settle({ kind: 'not-sent', reason, cause });
     // A status that came without its whole body still says something: a throttle needs no body.
-    else if (this.#status !== 0 && reason === 'connection') this.#settle(this.#answer(false));
+    else if (this.#status !== 0) this.#settle(this.#answer(reason));
     else this.#settle({ kind: 'no-answer', reason, cause });
     this.#controller?.abort(cause);
   }
 
-  #answer(complete: boolean): WireResult {
+  #answer(cutOffBy: 'timeout' | 'connection' | undefined): WireResult {
     const body = this.#chunks.length === 1 ? this.#chunks[0] : Buffer.concat(this.#chunks);
     return {
       kind: 'answer',
       status: this.#status,
       headers: this.#headers,
       body: body?.toString('utf8') ?? '',
-      complete,
+      cutOffBy,
     };
   }
 
@@ -134,6 +157,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#settled) return;
     this.#settled = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#startTimer);
     this.#resolve(result);
   }
 }

@@ -7,6 +7,10 @@ export interface UpstreamCall {
   readonly body?: string;
   /** From the hand-over to the last byte of the answer, connecting and queueing for a socket included. */
   readonly timeoutMs: number;
+  /** It is not to be begun later than this: waiting for a socket, connecting and TLS must be over by then. */
+  readonly startWithinMs?: number;
+  /** Asked right before the first byte is written; where it says no, nothing is. */
+  readonly isWanted?: () => boolean;
 }
 
 /** An HTTP answer, as it came. */
@@ -16,8 +20,8 @@ export interface WireAnswer {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** UTF-8 text; only what came before the cut where `complete` is false. */
   readonly body: string;
-  /** False when the connection ended before the body did, or the body was over the limit. */
-  readonly complete: boolean;
+  /** What ended it before its body did; `undefined` for a whole one. A body over the limit counts as lost. */
+  readonly cutOffBy: 'timeout' | 'connection' | undefined;
 }
 
 /**
@@ -27,5 +31,9 @@ export interface WireAnswer {
  */
 export type WireResult =
   | WireAnswer
-  | { readonly kind: 'not-sent'; readonly reason: 'timeout' | 'connection'; readonly cause: unknown }
+  | {
+      readonly kind: 'not-sent';
+      readonly reason: 'timeout' | 'connection' | 'unwanted';
+      readonly cause: unknown;
+    }
   | { readonly kind: 'no-answer'; readonly reason: 'timeout' | 'connection'; readonly cause: unknown };

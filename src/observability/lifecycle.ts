@@ -4,8 +4,10 @@ import { Injectable } from '@nestjs/common';
 @Injectable()
 export class Lifecycle {
   #state: 'starting' | 'ready' | 'stopping' = 'starting';
+  #stopByMs = Infinity;
   #requests = 0;
-  readonly #waitingForIdle: (() => void)[] = [];
+  readonly #whenStopping: (() => void)[] = [];
+  readonly #whenIdle: (() => void)[] = [];
 
   get isReady(): boolean {
     return this.#state === 'ready';
@@ -15,12 +17,24 @@ export class Lifecycle {
     return this.#state === 'stopping';
   }
 
+  /** When everything must be finished, on the clock's monotonic scale; Infinity until a stop. */
+  get stopByMs(): number {
+    return this.#stopByMs;
+  }
+
   started(): void {
     if (this.#state === 'starting') this.#state = 'ready';
   }
 
-  stop(): void {
+  stop(byMs: number): void {
     this.#state = 'stopping';
+    this.#stopByMs = byMs;
+    for (const listener of this.#whenStopping) listener();
+  }
+
+  /** Called once, when the stop begins. */
+  onStop(listener: () => void): void {
+    this.#whenStopping.push(listener);
   }
 
   requestBegan(): void {
@@ -29,11 +43,11 @@ export class Lifecycle {
 
   requestEnded(): void {
     this.#requests -= 1;
-    if (this.#requests === 0) for (const resolve of this.#waitingForIdle.splice(0)) resolve();
+    if (this.#requests === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 
   /** Resolves when no request is under way. */
   async idle(): Promise<void> {
-    if (this.#requests > 0) await new Promise<void>((resolve) => this.#waitingForIdle.push(resolve));
+    if (this.#requests > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
   }
 }

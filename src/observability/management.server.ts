@@ -3,48 +3,66 @@ import type { AddressInfo } from 'node:net';
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { ObservabilityConfig } from '../config/sections.js';
 import { Lifecycle } from './lifecycle.js';
+import { Metrics } from './metrics.js';
 
-/** What one management route answers. */
-export interface ManagementAnswer {
+interface ManagementAnswer {
   readonly status: number;
-  readonly body: unknown;
+  readonly contentType: string;
+  readonly body: string;
 }
 
 /**
- * The port for operators: probes. Its own server, so that nothing on it can be reached on the API port,
+ * The port for operators: probes and metrics. Its own server, so that nothing on it can be reached on the API port,
  * and so that the probes are not in the way of the callers.
  */
 @Injectable()
 export class ManagementServer implements OnApplicationShutdown {
   readonly #server: Server;
-  readonly #routes: Readonly<Record<string, () => ManagementAnswer>> = {
+  readonly #routes: Readonly<Record<string, () => ManagementAnswer | Promise<ManagementAnswer>>> = {
     // That it is answered at all says that the event loop turns.
-    '/health/live': () => ({ status: 200, body: { status: 'live' } }),
+    '/health/live': () => json(200, { status: 'live' }),
     // Never whether the upstream is there: an outage there must not take out the replicas.
     '/health/ready': () =>
       this.lifecycle.isReady
-        ? { status: 200, body: { status: 'ready' } }
-        : { status: 503, body: { status: this.lifecycle.isStopping ? 'stopping' : 'starting' } },
+        ? json(200, { status: 'ready' })
+        : json(503, { status: this.lifecycle.isStopping ? 'stopping' : 'starting' }),
+    '/metrics': async () => ({
+      status: 200,
+      contentType: this.metrics.registry.contentType,
+      body: await this.metrics.read(),
+    }),
   };
 
   constructor(
     private readonly config: ObservabilityConfig,
     private readonly lifecycle: Lifecycle,
+    private readonly metrics: Metrics,
   ) {
     this.#server = createServer((request, response) => {
-      const path = new URL(request.url ?? '/', 'http://management').pathname;
-      const route = Object.hasOwn(this.#routes, path) ? this.#routes[path] : undefined;
-      const { status, body } = route?.() ?? { status: 404, body: { status: 'no such route' } };
-      response
-        .writeHead(status, { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' })
-        .end(JSON.stringify(body));
+      void this.#answer(request.url ?? '/').then(({ status, contentType, body }) => {
+        response
+          .writeHead(status, { 'content-type': contentType, 'x-content-type-options': 'nosniff' })
+          .end(body);
+      });
     });
+  }
+
+  async #answer(url: string): Promise<ManagementAnswer> {
+    const [path = ''] = url.split('?');
+    const route = Object.hasOwn(this.#routes, path) ? this.#routes[path] : undefined;
+    try {
+      return (await route?.()) ?? json(404, { status: 'no such route' });
+    } catch {
+      return json(500, { status: 'failed' });
+    }
   }
 
   async listen(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(this.config.managementPort, this.config.host, resolve);
+      // What a single connection does wrong is no reason to end the process.
+      this.#server.on('clientError', (_error, socket) => socket.destroy());
     });
   }
 
@@ -59,4 +77,8 @@ export class ManagementServer implements OnApplicationShutdown {
       this.#server.closeAllConnections();
     });
   }
+}
+
+function json(status: number, body: object): ManagementAnswer {
+  return { status, contentType: 'application/json', body: JSON.stringify(body) };
 }

@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { Clock, SystemClock } from '../clock/clock.js';
 import { AppLogger } from './app-logger.js';
 import { Lifecycle } from './lifecycle.js';
+import { Metrics } from './metrics.js';
 import { ManagementServer } from './management.server.js';
 
 /** What every part may use to be seen, and the clock. */
@@ -14,10 +15,11 @@ export class ObservabilityModule {
       providers: [
         Lifecycle,
         ManagementServer,
+        Metrics,
         { provide: AppLogger, useValue: logger },
         { provide: Clock, useClass: SystemClock },
       ],
-      exports: [AppLogger, Clock, Lifecycle],
+      exports: [AppLogger, Clock, Lifecycle, Metrics],
     };
   }
 }

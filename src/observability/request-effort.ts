@@ -4,6 +4,8 @@ export interface RequestEffort {
   readonly arrivedAtMs: number;
   /** Times that the message was handed to the upstream. */
   attempts: number;
+  /** Spent waiting for a turn at the upstream. */
+  waitMs: number;
   /** `done`, or what a problem says of the message. */
   outcome: string;
   /** The slug of the problem that was answered. */

@@ -1,36 +1,80 @@
-import type { FastifyServerOptions } from 'fastify';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 import type { AppLogger } from '../observability/app-logger.js';
 import { requestIdOf } from '../observability/request-id.js';
 import { Problem } from './problem.js';
 import type { ProblemResponder } from './problem.responder.js';
 
+/** What the HTTP parser says, in words for a caller. */
+const DETAILS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: 'The headers are too large.',
+  ERR_HTTP_REQUEST_TIMEOUT: 'The request came too slowly.',
+};
+
 /**
- * What is refused before the router could: broken HTTP, a header too large, a URL that cannot be decoded. The
- * answer is a problem all the same.
+ * What is refused before the router could: broken HTTP, headers too large, a URL that cannot be decoded, an
+ * expectation, a tunnel. The answer is a problem all the same; where an earlier request on the socket still waits
+ * for its answer, there is none, since the client would take it for that one's.
  */
-export function answerBrokenRequests(
-  responder: ProblemResponder,
-  log: AppLogger,
-): Required<Pick<FastifyServerOptions, 'clientErrorHandler' | 'frameworkErrors'>> {
-  return {
-    // From the HTTP parser: there is no request object, only a socket.
-    clientErrorHandler: (error, socket) => {
-      if (error.code === 'ECONNRESET' || !socket.writable) {
-        socket.destroy();
-        return;
-      }
-      const requestId = requestIdOf({ headers: {} });
-      log.info({ requestId, reason: error.code }, 'A request that is not HTTP was refused');
-      const detail =
-        error.code === 'HPE_HEADER_OVERFLOW'
-          ? 'The headers are too large.'
-          : 'The request is not well-formed HTTP.';
-      socket.end(responder.toRawResponse(new Problem('malformed-request', { detail }), requestId));
-    },
-    // From the router, before any hook runs.
-    frameworkErrors: (_error, request, reply) => {
-      void reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' });
-      responder.send(new Problem('malformed-request', { detail: 'The URL cannot be read.' }), request, reply);
-    },
-  };
+export class BrokenRequests {
+  /** What each socket is busy with. */
+  readonly #underWay = new WeakMap<Duplex, { readonly request: IncomingMessage; readonly answer: ServerResponse }>();
+
+  constructor(
+    private readonly responder: ProblemResponder,
+    private readonly log: AppLogger,
+  ) {}
+
+  /** To be built into the server. */
+  get options(): Required<Pick<FastifyServerOptions, 'clientErrorHandler' | 'frameworkErrors'>> {
+    return {
+      // From the HTTP parser: there is no request object, only a socket.
+      clientErrorHandler: (error, socket) => {
+        if (error.code === 'ECONNRESET' || !socket.writable) {
+          socket.destroy();
+          return;
+        }
+        this.#refuse(socket, DETAILS[error.code] ?? 'The request is not well-formed HTTP.', error.code);
+      },
+      // From the router, before any hook runs.
+      frameworkErrors: (_error, request, reply) => {
+        void reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' });
+        this.responder.send(malformed('The URL cannot be read.'), request, reply);
+      },
+    };
+  }
+
+  /** Listens for what Node would answer by itself, and for which socket waits for an answer. */
+  watch(server: FastifyInstance): void {
+    server.server.on('checkExpectation', (request, response) => {
+      const requestId = requestIdOf(request);
+      response.shouldKeepAlive = false;
+      response.socket?.end(
+        this.responder.toRawResponse(malformed('The expectation cannot be met.'), requestId),
+      );
+    });
+    server.server.on('connect', (_request, socket) => {
+      this.#refuse(socket, 'This is no proxy.', 'CONNECT');
+    });
+    server.addHook('onRequest', async (request, reply) => {
+      this.#underWay.set(request.raw.socket, { request: request.raw, answer: reply.raw });
+    });
+  }
+
+  #refuse(socket: Duplex, detail: string, reason: string): void {
+    const { request, answer } = this.#underWay.get(socket) ?? {};
+    if (answer?.writableFinished === false && request?.complete) {
+      answer.once('close', () => socket.destroy());
+      return;
+    }
+    const requestId = requestIdOf({ headers: {} });
+    this.log.info({ requestId, reason }, 'A request that is not HTTP was refused');
+    // Destroyed when it is out: whoever reads the rest of a body waits in vain.
+    socket.end(this.responder.toRawResponse(malformed(detail), requestId), () => socket.destroy());
+  }
+}
+
+function malformed(detail: string): Problem {
+  return new Problem('malformed-request', { detail });
 }

@@ -1,6 +1,8 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppLogger } from '../observability/app-logger.js';
+import { Lifecycle } from '../observability/lifecycle.js';
+import { Problem } from './problem.js';
 import { ProblemResponder } from './problem.responder.js';
 import { toProblem } from './to-problem.js';
 
@@ -9,18 +11,27 @@ import { toProblem } from './to-problem.js';
 export class ProblemFilter implements ExceptionFilter {
   constructor(
     private readonly responder: ProblemResponder,
+    private readonly lifecycle: Lifecycle,
     private readonly log: AppLogger,
   ) {}
 
   catch(failure: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const reply = host.switchToHttp().getResponse<FastifyReply>();
-    const problem = toProblem(failure, request.effort.attempts > 0);
+    const problem = this.#whileStopping(toProblem(failure, request.effort.attempts > 0));
     request.effort.problem = problem.slug;
     request.effort.outcome = problem.outcome;
     if (problem.slug === 'internal-error') {
       this.log.error({ requestId: request.id, err: problem.cause }, 'A fault of this service');
     }
     if (!reply.sent) this.responder.send(problem, request, reply);
+  }
+
+  /** What cannot be served before the stop would be served by another instance: that is what the caller hears. */
+  #whileStopping(problem: Problem): Problem {
+    const forLackOfTime = problem.slug === 'quota-exhausted' || problem.slug === 'upstream-unavailable';
+    return this.lifecycle.isStopping && forLackOfTime
+      ? new Problem('shutting-down', { detail: 'This instance is stopping.', retryAfterMs: 1_000 })
+      : problem;
   }
 }

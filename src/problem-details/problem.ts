@@ -22,6 +22,8 @@ export interface ProblemDetails {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+const EARLY_MS = 20;
+
 /** A problem as an exception: whatever of the service speaks HTTP throws one, and the filter sends it. */
 export class Problem extends Error {
   override readonly name = 'Problem';
@@ -44,7 +46,9 @@ export class Problem extends Error {
   get headers(): Record<string, string> {
     const { retryAfterMs, headers } = this.occurrence;
     if (retryAfterMs === undefined) return { ...headers };
-    return { ...headers, 'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1000))) };
+    // Whoever comes a few milliseconds early waits them out: no reason to send it away for a second more.
+    const seconds = Math.ceil((retryAfterMs - EARLY_MS) / 1000);
+    return { ...headers, 'retry-after': String(Math.max(1, seconds)) };
   }
 
   /** The body (RFC 9457 section 3), members in the contract's order. */

@@ -118,7 +118,8 @@ describe('a failure of Nexudus', () => {
     [0, '1'],
     [1, '1'],
     [1_000, '1'],
-    [1_001, '2'],
+    [1_020, '1'],
+    [1_021, '2'],
     [59_999.5, '60'],
     [86_400_000, '86400'],
   ])('rounds a wait of %d ms up to %s whole seconds', (ms, seconds) => {

@@ -17,7 +17,15 @@ export function toProblem(failure: unknown, sent: boolean): Problem {
   if (isNexudusError(failure)) return fromNexudus(failure);
   // Whatever it claims to be: after the message was handed over, it comes from behind our own handler.
   if (failure instanceof HttpException && !sent) return fromHttpStatus(failure.getStatus(), failure);
-  return internalError(failure, sent);
+  const refused = sent ? undefined : refusedByFastify(failure);
+  return refused ?? internalError(failure, sent);
+}
+
+/** An error of Fastify's own says with its status that it is the request's fault: a body that broke off, say. */
+function refusedByFastify(failure: unknown): Problem | undefined {
+  if (typeof failure !== 'object' || failure === null || !('statusCode' in failure)) return undefined;
+  const { statusCode } = failure;
+  return typeof statusCode === 'number' && statusCode < 500 ? fromHttpStatus(statusCode, failure) : undefined;
 }
 
 function internalError(cause: unknown, sent: boolean): Problem {
@@ -83,6 +91,7 @@ const UNKNOWN = {
 
 const UNAVAILABLE = {
   'no-connection': 'Nexudus could not be reached. The message was not sent.',
+  'circuit-open': 'Nexudus has not answered for a while. The message was not sent.',
   'no-token': 'Nexudus gives no access token at present. The message was not sent.',
 } as const;
 
@@ -90,7 +99,8 @@ const DENIED: Readonly<Record<AccessDeniedReason, string>> = {
   'invalid-credentials': 'Nexudus refuses the credentials of this service.',
   'two-factor': 'Nexudus asks for a two-factor code that this service cannot give.',
   'password-reset': 'Nexudus demands that the password of the account be reset.',
-  'token-refused': 'Nexudus does not let the account write chat messages; it may lack the role.',
+  'missing-role': 'The account of this service lacks the role to write chat messages.',
+  'token-refused': 'Nexudus refuses the tokens that it issues to this service.',
   'edge-blocked': 'Nexudus blocks the requests of this service.',
 };
 
@@ -122,7 +132,7 @@ function presentable(sentence: string): string {
 }
 
 /** What Nest and Fastify themselves refuse: known by its status alone. */
-function fromHttpStatus(status: number, cause: HttpException): Problem {
+function fromHttpStatus(status: number, cause: unknown): Problem {
   switch (status) {
     case 404:
       return new Problem('not-found', { detail: 'Nothing is served under this path.' });

@@ -12,6 +12,10 @@ export type Resolve = <T>(type: Type<T>) => T;
 /** Returns every fault of a body; an empty array when it has none. */
 export type Check = (body: unknown) => ProblemError[];
 
+/** As many as a person reads: an answer must not be larger than its request. */
+const MOST_ERRORS = 100;
+const LONGEST_NAME = 128;
+
 interface Rule {
   readonly property: string;
   /** Where one says no, the rules of the property do not apply to the value. */
@@ -49,7 +53,9 @@ export function compileCheck(dto: Type, resolve: Resolve): Check {
       }
     }
     for (const name of Object.keys(values)) {
-      if (!known.has(name)) errors.push({ pointer: pointerTo(name), detail: 'is not a known property' });
+      if (known.has(name)) continue;
+      if (errors.length === MOST_ERRORS) break;
+      errors.push({ pointer: pointerTo(name.slice(0, LONGEST_NAME)), detail: 'is not a known property' });
     }
     return errors;
   };

@@ -22,7 +22,7 @@ export function readJsonBodies(server: FastifyInstance): void {
 
 function parse(request: FastifyRequest, body: Buffer): unknown {
   const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = request.headers;
-  if (!JSON_UTF8.test(type) || encoding.toLowerCase() !== 'identity') {
+  if (type.length > 200 || !JSON_UTF8.test(type) || encoding.toLowerCase() !== 'identity') {
     throw new Problem('unsupported-media-type', {
       detail: 'The body must be application/json in UTF-8, not compressed.',
     });

@@ -1,0 +1,202 @@
+import type { Clock } from '../clock/clock.js';
+import type { AppLogger } from '../observability/app-logger.js';
+import type { Credentials } from './credentials.js';
+import { AccessDenied, type AccessDeniedReason, UpstreamUnavailable } from './nexudus.errors.js';
+import { backoffMs } from './retry.policy.js';
+import type { TokenAnswer, TokenRefusal } from './token.answer.js';
+import type { TokenEndpoint } from './token.endpoint.js';
+
+/** Who wants to know what becomes of the credentials of a session. */
+export interface SessionObserver {
+  issued(): void;
+  refused(reason: AccessDeniedReason): void;
+}
+
+/** A time before which the token endpoint is left alone, and what to tell callers until then. */
+interface Standstill {
+  readonly untilMs: number;
+  readonly error: (retryAfterMs: number) => AccessDenied | UpstreamUnavailable;
+}
+
+/** "Tried again at most once in 5 minutes" (contract, section 3); doubled with each refusal, so that no account is locked by us. */
+const LOGIN_AGAIN_AFTER_MS = 5 * 60_000;
+const LOGIN_AGAIN_CAP_MS = 60 * 60_000;
+/** An outage: from a tenth of a second up to a minute between the calls. */
+const OUTAGE_CAP_MS = 60_000;
+/** A refresh token lives 15 days: however long the access token does, it is renewed well before. */
+const RENEW_AT_LATEST_MS = 7 * 24 * 3_600_000;
+/** The share of its lifetime after which a token is renewed in the background, with jitter. */
+const RENEW_AT_SHARE = 0.7;
+const RENEW_JITTER_SHARE = 0.15;
+
+const DENIALS: Readonly<Record<TokenRefusal, AccessDeniedReason>> = {
+  'invalid-grant': 'invalid-credentials',
+  'two-factor': 'two-factor',
+  'password-reset': 'password-reset',
+  other: 'invalid-credentials',
+};
+
+/** What an operator has to do. */
+const REMEDIES: Readonly<Partial<Record<AccessDeniedReason, string>>> = {
+  'invalid-credentials': 'put a username and password that Nexudus accepts into the credentials',
+  'two-factor': 'put the right totp-secret into the credentials, and check the clock of this machine',
+  'password-reset': 'set a new password at Nexudus, and put it into the credentials',
+};
+
+/**
+ * One set of credentials and the tokens that were issued for it. Renews in the background before the access token
+ * ends; remembers a refused login until it may be tried again; backs off from an endpoint that is out of order.
+ */
+export class TokenSession {
+  #value: string | undefined;
+  #expiresAtMs = 0;
+  #refreshToken: string | undefined;
+  #flight: Promise<void> | undefined;
+  #standstill: Standstill | undefined;
+  #failures = 0;
+  #refusals = 0;
+  #stopped = false;
+  #cancelRenewal: (() => void) | undefined;
+
+  constructor(
+    private readonly credentials: Credentials,
+    private readonly endpoint: TokenEndpoint,
+    private readonly clock: Clock,
+    private readonly log: AppLogger,
+    private readonly observer: SessionObserver,
+  ) {}
+
+  get accountName(): string {
+    return this.credentials.username;
+  }
+
+  /** The access token, as long as it can be used. */
+  get token(): string | undefined {
+    return this.clock.nowMs() < this.#expiresAtMs ? this.#value : undefined;
+  }
+
+  /** Until the token ends; 0 when there is none. */
+  get expiresInMs(): number {
+    return this.token === undefined ? 0 : this.#expiresAtMs - this.clock.nowMs();
+  }
+
+  /** How long the token endpoint is to be left alone; 0 when it may be asked. */
+  get standstillMs(): number {
+    return this.#standstill ? Math.max(0, this.#standstill.untilMs - this.clock.nowMs()) : 0;
+  }
+
+  /** How many calls in a row said nothing about the credentials. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  get isRefused(): boolean {
+    return this.#refusals > 0;
+  }
+
+  /** What a caller hears while the endpoint is left alone. */
+  standstillError(): AccessDenied | UpstreamUnavailable {
+    const waitMs = this.standstillMs;
+    return this.#standstill?.error(waitMs) ?? new UpstreamUnavailable('no-token', waitMs);
+  }
+
+  /** After a 401: this token is not used again, unless a newer one has replaced it already. */
+  discard(token: string): void {
+    if (this.#value === token) this.#value = undefined;
+  }
+
+  /** One flight for all who want a token. What came of it is in the fields. */
+  renew(): Promise<void> {
+    this.#flight ??= this.#request().finally(() => {
+      this.#flight = undefined;
+    });
+    return this.#flight;
+  }
+
+  /** No more calls: somebody else took over, or the process stops. The token itself stays usable. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelRenewal?.();
+  }
+
+  async #request(): Promise<void> {
+    const startedAtMs = this.clock.nowMs();
+    let answer = this.#refreshToken
+      ? await this.endpoint.refresh(this.#refreshToken, this.credentials)
+      : undefined;
+    if (answer === undefined || answer.kind === 'refused') {
+      // Used up, expired, or pushed out by a login with our client_id: worth one login, and only that.
+      this.#refreshToken = undefined;
+      answer = await this.endpoint.login(this.credentials);
+    }
+    if (!this.#stopped) this.#take(answer, startedAtMs);
+  }
+
+  #take(answer: TokenAnswer, startedAtMs: number): void {
+    switch (answer.kind) {
+      case 'issued':
+        this.#issued(answer, startedAtMs);
+        return;
+      case 'refused':
+        this.#refused(DENIALS[answer.reason]);
+        return;
+      case 'unavailable':
+        this.#unavailable(answer);
+        return;
+    }
+  }
+
+  #issued(answer: TokenAnswer & { kind: 'issued' }, startedAtMs: number): void {
+    // Counted from before the call, and a little short of it: it must not expire on the way.
+    const usableMs = answer.lifetimeMs - Math.min(2_000, answer.lifetimeMs / 20);
+    if (startedAtMs + usableMs <= this.clock.nowMs()) {
+      this.#unavailable({
+        kind: 'unavailable',
+        retryAfterMs: undefined,
+        detail: 'a token that ended on the way',
+      });
+      return;
+    }
+    this.#value = answer.accessToken;
+    this.#expiresAtMs = startedAtMs + usableMs;
+    this.#refreshToken = answer.refreshToken;
+    this.#standstill = undefined;
+    this.#failures = this.#refusals = 0;
+    this.log.info({ lifetimeSeconds: answer.lifetimeMs / 1000 }, 'Nexudus issued an access token');
+    const share = RENEW_AT_SHARE + RENEW_JITTER_SHARE * Math.random();
+    this.#renewAfter(Math.min(answer.lifetimeMs * share, RENEW_AT_LATEST_MS));
+    this.observer.issued();
+  }
+
+  #refused(reason: AccessDeniedReason): void {
+    this.#refusals += 1;
+    const waitMs = Math.min(LOGIN_AGAIN_AFTER_MS * 2 ** (this.#refusals - 1), LOGIN_AGAIN_CAP_MS);
+    this.#standStill(waitMs, (retryAfterMs) => new AccessDenied(reason, retryAfterMs));
+    this.log.error(
+      { reason, retryAfterSeconds: waitMs / 1000, operator: REMEDIES[reason] },
+      'Nexudus refused the login: an operator must act; until the credentials change it is tried ever more seldom',
+    );
+    this.observer.refused(reason);
+  }
+
+  #unavailable(answer: TokenAnswer & { kind: 'unavailable' }): void {
+    this.#failures += 1;
+    const backoff = 100 + backoffMs(this.#failures, Math.random(), OUTAGE_CAP_MS);
+    const waitMs = Math.max(answer.retryAfterMs ?? 0, backoff);
+    this.#standStill(waitMs, (retryAfterMs) => new UpstreamUnavailable('no-token', retryAfterMs));
+    this.log.warn(
+      { detail: answer.detail, failures: this.#failures, retryAfterSeconds: waitMs / 1000 },
+      'The token endpoint of Nexudus gave no token',
+    );
+  }
+
+  #standStill(waitMs: number, error: Standstill['error']): void {
+    this.#standstill = { untilMs: this.clock.nowMs() + waitMs, error };
+    this.#renewAfter(waitMs);
+  }
+
+  #renewAfter(delayMs: number): void {
+    this.#cancelRenewal?.();
+    this.#cancelRenewal = this.clock.after(delayMs, () => void this.renew());
+  }
+}
