@@ -194,7 +194,9 @@ describe('broken HTTP', () => {
     socket.write(
       `POST /v1/chat-messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${KEYS.everything}\r\n` +
         'content-type: application/json\r\ncontent-length: 100\r\n\r\n{',
-      () => socket.destroySoon(),
+      () => {
+        socket.destroySoon();
+      },
     );
     while (!log.some(({ message }) => message === 'request'))
       await new Promise((resolve) => setTimeout(resolve, 5));

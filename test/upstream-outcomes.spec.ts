@@ -143,7 +143,7 @@ describe('a create', () => {
     'counts as not-sent where the host takes connections but no TLS handshake ends %s',
     async (_, timeoutMs) => {
       const taken: Socket[] = [];
-    const silent = createServer((socket) => taken.push(socket));
+      const silent = createServer((socket) => taken.push(socket));
       await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
       try {
         const { create } = await startService({
@@ -159,7 +159,7 @@ describe('a create', () => {
         });
       } finally {
         silent.close();
-      for (const socket of taken) socket.destroy();
+        for (const socket of taken) socket.destroy();
       }
     },
   );

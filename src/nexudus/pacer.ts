@@ -125,14 +125,15 @@ export class Pacer {
       if (isWorse) this.#refuseTheLate();
       this.#serve();
     };
-    while (this.#quota.allows('call')) {
+    let nowMs = this.#clock.nowMs();
+    for (; this.#quota.allows('call', nowMs); nowMs = this.#clock.nowMs()) {
       const call = this.#calls.shift();
       if (call !== undefined) {
         call.cancelTimer();
         call.granted(this.#quota.begin('call', undefined, ended));
         continue;
       }
-      if (this.#line.size === 0 || !this.#quota.allows('write')) break;
+      if (this.#line.size === 0 || !this.#quota.allows('write', nowMs)) break;
       const blocked: WaitingWrite[] = [];
       const write = this.#line.take(
         (item) => item.mayBeSent || blocked.push(item) === 0,
@@ -148,7 +149,7 @@ export class Pacer {
       write.grant(this.#quota.begin('write', write.caller, ended));
     }
     if (passedOver) this.#refuseTheLate();
-    this.#setTimer();
+    this.#setTimer(nowMs);
   }
 
   /** When a write with so many others before it is expected to be sent. */
@@ -194,14 +195,14 @@ export class Pacer {
   }
 
   /** Wakes up when a slot may have become free; what is under way wakes it by ending. */
-  #setTimer(): void {
+  #setTimer(nowMs: number): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     if (this.#line.size === 0 && this.#calls.length === 0) return;
-    const atMs = this.#quota.nextChangeAtMs(this.#calls.length > 0 ? 'call' : 'write');
+    const atMs = this.#quota.nextChangeAtMs(this.#calls.length > 0 ? 'call' : 'write', nowMs);
     if (atMs === Infinity) return;
     // A timer drops the fraction: it would come just too early.
-    this.#cancelTimer = this.#clock.after(Math.ceil(atMs - this.#clock.nowMs()), () => {
+    this.#cancelTimer = this.#clock.after(Math.max(0, Math.ceil(atMs - nowMs)), () => {
       this.#serve();
     });
   }

@@ -122,9 +122,8 @@ export class Quota {
     this.#reserve.see(caller, this.#clock.nowMs());
   }
 
-  /** Whether one may be sent now. */
-  allows(kind: CallKind): boolean {
-    const nowMs = this.#clock.nowMs();
+  /** Whether one may be sent at this moment, the present. */
+  allows(kind: CallKind, nowMs: number): boolean {
     this.#growBack(nowMs);
     if (nowMs < this.#pausedUntilMs || (this.#throttles > 0 && this.#underWay > 0)) return false;
     return this.#windows[kind].every((window) => window.room(nowMs) > 0);
@@ -185,9 +184,13 @@ export class Quota {
     return Math.max(nowMs, this.#pausedUntilMs, ...roomAtMs);
   }
 
-  /** When to look again whether one may be sent; Infinity where it takes the end of a call. */
-  nextChangeAtMs(kind: CallKind): number {
-    const nowMs = this.#clock.nowMs();
+  /**
+   * When to look again whether one may be sent; Infinity where it takes the end of a call.
+   *
+   * @param nowMs the very moment at which one was not allowed: a clock that is read anew has gone on, and what held
+   * it up then may be over without anybody being told
+   */
+  nextChangeAtMs(kind: CallKind, nowMs: number): number {
     if (this.#pausedUntilMs > nowMs) return this.#pausedUntilMs;
     const next = (window: WindowCounter): number => window.nextRoomAtMs(nowMs) ?? Infinity;
     const full = this.#windows[kind].filter((window) => window.room(nowMs) === 0);

@@ -19,7 +19,10 @@ const DETAILS: Readonly<Record<string, string>> = {
  */
 export class BrokenRequests {
   /** What each socket is busy with. */
-  readonly #underWay = new WeakMap<Duplex, { readonly request: IncomingMessage; readonly answer: ServerResponse }>();
+  readonly #underWay = new WeakMap<
+    Duplex,
+    { readonly request: IncomingMessage; readonly answer: ServerResponse }
+  >();
 
   constructor(
     private readonly responder: ProblemResponder,
