@@ -47,6 +47,7 @@ const LATENCY_DECAY = 0.05;
 /** Where the upstream does not say how long to wait, or it was not enough: a guess that doubles. */
 const GUESSED_PAUSE_MS = 1_000;
 const LONGEST_GUESS_MS = 60_000;
+const TAKEN_AT_ITS_WORD = 3;
 /** A `Retry-After` of 0, or a date that is past, must not become a storm. */
 const SHORTEST_PAUSE_MS = 100;
 
@@ -225,13 +226,20 @@ export class Quota {
         .sort((a, b) => share(b) - share(a));
       fullest?.shrink(nowMs);
     }
-    const guessMs = Math.min(LONGEST_GUESS_MS, GUESSED_PAUSE_MS * 2 ** Math.min(this.#throttles - 1, 6));
-    // Nexudus says one second, always: where that was not enough, more is tried.
-    const leastMs = this.#throttles > 1 ? guessMs : SHORTEST_PAUSE_MS;
+    const guessMs = guessedPauseMs(this.#throttles);
+    // Nexudus says one second, always: it is taken at its word three times, then more is tried.
+    const leastMs =
+      this.#throttles > TAKEN_AT_ITS_WORD
+        ? guessedPauseMs(this.#throttles - TAKEN_AT_ITS_WORD + 1)
+        : SHORTEST_PAUSE_MS;
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + Math.max(retryAfterMs ?? guessMs, leastMs));
   }
 
   #growBack(nowMs: number): void {
     for (const window of this.#windows.write) if (window.growBack(nowMs)) this.#forecast.invalidate();
   }
+}
+
+function guessedPauseMs(throttles: number): number {
+  return Math.min(LONGEST_GUESS_MS, GUESSED_PAUSE_MS * 2 ** Math.min(throttles - 1, 6));
 }
