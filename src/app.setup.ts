@@ -8,6 +8,8 @@ import { ClientAuthenticator } from './client-auth/client-authenticator.js';
 import { Clock } from './clock/clock.js';
 import type { AppConfig } from './config/sections.js';
 import { AccessTokenSource } from './nexudus/access-token.source.js';
+import { Pacer } from './nexudus/pacer.js';
+import { rateLimitHeaders } from './nexudus/rate-limit.headers.js';
 import { nestLogger } from './observability/json-logger.js';
 import { Lifecycle } from './observability/lifecycle.js';
 import { ManagementServer } from './observability/management.server.js';
@@ -63,7 +65,8 @@ export async function startApp(config: AppConfig, logger: Logger): Promise<Runni
   });
   const server = adapter.getInstance();
   readJsonBodies(server);
-  broken.watch(server);
+  const pacer = app.get(Pacer);
+  broken.watch(server, () => rateLimitHeaders(pacer.windows()));
   addRequestHooks(server, app);
 
   await app.get(ClientAuthenticator).start();

@@ -111,6 +111,36 @@ describe('an account that Nexudus refuses', () => {
     expect(log.filter(({ level }) => (level as number) >= 50)).toHaveLength(1);
   });
 
+  it('says no more than it knows, and no later than the caller waits, where nobody says why', async () => {
+    const accounts = [{ username: 'service@example.com', password: 'sandbox-password', roles: [] }];
+    const { create, sandbox } = await startService({ sandbox: { accounts } });
+    sandbox.always({ kind: 'hang' }, { on: 'me' });
+    const askedAtMs = Date.now();
+    const answer = await create(MESSAGE, { prefer: 'wait=1' });
+    expect(Date.now() - askedAtMs).toBeLessThan(1_500);
+    expect(answer.json).toMatchObject({ type: '/problems/upstream-access-denied', outcome: 'not-sent' });
+    expect(answer.json['detail']).toContain('why is not known yet');
+    sandbox.release();
+  });
+
+  it('by a missing role is told apart from a bad token, in the problem and in the log', async () => {
+    const accounts = [
+      {
+        username: 'service@example.com',
+        password: 'sandbox-password',
+        roles: ['OpenAiChatMessage-Edit' as const],
+      },
+    ];
+    const { create, replace, sandbox, log } = await startService({ sandbox: { accounts } });
+    expect((await create(MESSAGE)).json['detail']).toContain('lacks the role');
+    expect(log.filter(({ role }) => role === 'OpenAiChatMessage-Create')).toMatchObject([
+      { reason: 'missing-role' },
+    ]);
+    // What it may do, it still does.
+    const { Id } = sandbox.seed({ BusinessId: 1 });
+    expect((await replace(Id, MESSAGE)).status).toBe(200);
+  });
+
   it('by a missing role costs one renewal, and no more for a minute', async () => {
     const accounts = [{ username: 'service@example.com', password: 'sandbox-password', roles: [] }];
     const { create, sandbox } = await startService({ sandbox: { accounts } });

@@ -4,6 +4,7 @@ import { parseWindows, type QuotaWindow } from '../src/config/windows.js';
 import { Deadline } from '../src/nexudus/deadline.js';
 import { QuotaExhausted } from '../src/nexudus/nexudus.errors.js';
 import { Pacer, type CallEnd, type PacerLimits, type Place, type Slot } from '../src/nexudus/pacer.js';
+import { Lifecycle } from '../src/observability/lifecycle.js';
 import { SimulatedUpstream, type UpstreamModel } from './support/simulated-upstream.js';
 import { VirtualClock } from './support/virtual-clock.js';
 
@@ -972,7 +973,7 @@ describe('a stop', () => {
   it('that moves deadlines forward is told at once to those who cannot be served by then, and the others are served', () => {
     const clock = new VirtualClock();
     const pacer = new Pacer({ write: windowsOf('1/1s'), call: [], reserveShare: 0 }, clock);
-    const lifecycle = { stopByMs: Infinity };
+    const lifecycle = new Lifecycle();
     const heard: string[] = [];
     for (let index = 0; index < 8; index += 1) {
       const deadline = new Deadline(clock, 25_000, 0, lifecycle);
@@ -986,7 +987,7 @@ describe('a stop', () => {
       );
     }
     clock.run(500);
-    lifecycle.stopByMs = 4_000;
+    lifecycle.stop(4_000);
     pacer.review();
     expect(heard.filter((what) => what.startsWith('refused at 500')).length).toBe(5);
     clock.run(25_000);

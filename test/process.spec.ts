@@ -182,6 +182,19 @@ describe('SIGTERM', () => {
     expect(await service.exit()).toBe(0);
   });
 
+  it('answers who waits for a token that does not come, and exits with 0', async () => {
+    const { service, sandbox, api } = await startService({ SHUTDOWN_TIMEOUT_MS: '2000' });
+    await post(api, 'first');
+    sandbox.revokeAccessTokens();
+    sandbox.always({ kind: 'hang' }, { on: 'token' });
+    const waiting = post(api, 'waiting');
+    await sandbox.waitForCall(({ path, body }) => path === '/api/token' && body.includes('refresh_token='));
+    service.child.kill('SIGTERM');
+    const answer = await waiting;
+    expect(await answer.json()).toMatchObject({ type: '/problems/shutting-down', outcome: 'not-sent' });
+    expect(await service.exit()).toBe(0);
+  });
+
   it('a second time changes nothing: what is sent is finished', async () => {
     const { service, sandbox, api } = await startService();
     await post(api, 'first');

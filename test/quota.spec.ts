@@ -118,6 +118,32 @@ describe('the quota', () => {
   });
 });
 
+describe('a caller who hangs up while the service waits for a token', () => {
+  it('leaves nothing behind', async () => {
+    const { create, url, sandbox, app, log } = await startService();
+    await create(MESSAGE);
+    sandbox.revokeAccessTokens();
+    sandbox.next({ kind: 'hang' }, { on: 'token' });
+    const hangUp = new AbortController();
+    const abandoned = fetch(`${url}/v1/chat-messages`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${KEYS.everything}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ businessId: 1, sessionId: 5, content: 'abandoned' }),
+      signal: hangUp.signal,
+    });
+    await sandbox.waitForCall(({ body }) => body.includes('refresh_token='));
+    hangUp.abort();
+    await expect(abandoned).rejects.toThrow();
+    while (!log.some(({ aborted }) => aborted === true))
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    const text = await (await fetch(`http://127.0.0.1:${app.managementPort}/metrics`)).text();
+    expect(text).toContain('nexudus_quota_waiting 0');
+    sandbox.release();
+    expect((await create({ businessId: 1, sessionId: 5, content: 'next' })).status).toBe(201);
+    expect([...sandbox.messages.values()].map(({ Content }) => Content)).toEqual(['x', 'next']);
+  });
+});
+
 describe('an account that others use, too', () => {
   it('is noticed by a throttle although our count has room, and less of the quota is taken for ours', async () => {
     const { create, sandbox, app } = await startService({ env: { NEXUDUS_WRITE_LIMITS: '60/1m' } });

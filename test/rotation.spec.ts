@@ -103,6 +103,35 @@ describe('credentials that change', () => {
     expect(await metric(service, 'nexudus_credentials_rejected{')).toEqual([]);
   });
 
+  it('wake the callers who wait for a token of the old ones', async () => {
+    const volume = new SecretVolume(OLD);
+    const service = await startWith(volume);
+    const { create, sandbox } = service;
+    await create(MESSAGE);
+    sandbox.revokeAccessTokens(OLD.username);
+    sandbox.next({ kind: 'hang' }, { on: 'token' });
+    const waiting = create(MESSAGE);
+    await sandbox.waitForCall(({ body }) => body.includes('refresh_token='));
+    volume.swap(NEW);
+    expect((await waiting).status).toBe(201);
+    expect(logged(service, 'The new credentials are proven')).toBe(true);
+    sandbox.release();
+  });
+
+  it('and are rejected stay so for operators, though the old ones are renewed', async () => {
+    const volume = new SecretVolume(OLD);
+    const service = await startWith(volume);
+    const { sandbox } = service;
+    await service.create(MESSAGE);
+    volume.swap({ ...NEW, password: 'mistyped' });
+    await until(() => logged(service, 'The new credentials are rejected'));
+    sandbox.revokeAccessTokens(OLD.username);
+    expect((await service.create(MESSAGE)).status).toBe(201);
+    expect(await metric(service, 'nexudus_credentials_rejected{')).toEqual([
+      'nexudus_credentials_rejected{reason="invalid-credentials"} 1',
+    ]);
+  });
+
   it('in files written one after the other are tried when the set is whole', async () => {
     const path = mkdtempSync(join(tmpdir(), 'credentials-'));
     const write = (files: Files): void => {

@@ -57,6 +57,7 @@ describe('the defaults', () => {
           { limit: 120, periodMs: 60_000 },
           { limit: 5000, periodMs: 3_600_000 },
         ],
+        reserveShare: 0.1,
         connectTimeoutMs: 3000,
         attemptTimeoutMs: 10_000,
         responseLimitBytes: 1_048_576,

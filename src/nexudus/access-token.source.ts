@@ -3,15 +3,14 @@ import { Clock } from '../clock/clock.js';
 import { NexudusConfig } from '../config/sections.js';
 import { AppLogger } from '../observability/app-logger.js';
 import { Metrics } from '../observability/metrics.js';
+import { AccountRefusals } from './account.refusals.js';
 import { type Credentials, readCredentials } from './credentials.js';
 import { CredentialsWatch } from './credentials.watch.js';
 import type { Deadline } from './deadline.js';
-import type { WriteOperation } from './envelope.js';
-import { AccessDenied, type AccessDeniedReason, UpstreamUnavailable } from './nexudus.errors.js';
+import { type AccessDeniedReason, UpstreamUnavailable } from './nexudus.errors.js';
 import { TokenEndpoint } from './token.endpoint.js';
 import { TokenSession } from './token.session.js';
 
-const ACCOUNT_REFUSED_FOR_MS = 60_000;
 /** Callers wait through this many failed calls of the token endpoint before they are refused at once. */
 const PATIENT_FAILURES = 3;
 
@@ -26,14 +25,14 @@ export class AccessTokenSource implements OnApplicationShutdown {
   /** Changed credentials that have yet to be proven. */
   #candidate: TokenSession | undefined;
   #watch: CredentialsWatch | undefined;
+  /** Those that stand in the files, in use or not. */
+  #newest: Credentials | undefined;
+  /** Callers that wait, to be woken when other credentials take over or are turned down. */
+  readonly #waiting = new Set<() => void>();
   #generation = 0;
-  readonly #accountRefusals = new Map<
-    WriteOperation,
-    { readonly reason: AccessDeniedReason; readonly untilMs: number }
-  >();
-
   constructor(
     private readonly endpoint: TokenEndpoint,
+    private readonly refusals: AccountRefusals,
     private readonly config: NexudusConfig,
     private readonly clock: Clock,
     private readonly log: AppLogger,
@@ -53,6 +52,7 @@ export class AccessTokenSource implements OnApplicationShutdown {
   async start(): Promise<void> {
     const { credentials: origin, clientId } = this.config;
     const credentials = await readCredentials(origin, clientId);
+    this.#newest = credentials;
     this.#session = this.#sessionFor(credentials);
     void this.#session.renew();
     if (origin.kind === 'directory') {
@@ -80,25 +80,27 @@ export class AccessTokenSource implements OnApplicationShutdown {
   }
 
   /**
-   * Resolves when there is a usable token.
+   * Resolves when there is a usable token, or when the signal aborts.
    *
    * @throws AccessDenied when Nexudus refuses the account
    * @throws UpstreamUnavailable when no token could be had within the deadline
    */
-  async ready(deadline: Deadline): Promise<void> {
-    for (;;) {
+  async ready(deadline: Deadline, abandoned: AbortSignal): Promise<void> {
+    while (!abandoned.aborted) {
       // Looked up anew each time: a session that has proven itself may have taken over.
       const session = this.#session;
       if (session === undefined) throw new Error('AccessTokenSource.start() was not awaited');
       if (session.token !== undefined) return;
       const waitMs = session.standstillMs;
       if (waitMs > 0) {
-        const patient =
-          !session.isRefused && session.failures < PATIENT_FAILURES && deadline.allowsAttempt(waitMs);
-        if (!patient) throw session.standstillError();
-        await this.clock.sleep(waitMs);
-      } else if (!(await this.#settlesWithin(session.renew(), deadline))) {
-        throw new UpstreamUnavailable('no-token', 1_000);
+        const isPatient = session.isRefused
+          ? this.#candidate !== undefined
+          : session.failures < PATIENT_FAILURES && deadline.allowsAttempt(waitMs);
+        if (!isPatient || !deadline.allowsAttempt()) throw session.standstillError();
+        await this.#orTakenOver(this.clock.sleep(waitMs), deadline, abandoned);
+      } else {
+        if (!deadline.allowsAttempt()) throw new UpstreamUnavailable('no-token', 1_000);
+        await this.#orTakenOver(session.renew(), deadline, abandoned);
       }
     }
   }
@@ -108,27 +110,10 @@ export class AccessTokenSource implements OnApplicationShutdown {
     this.#session?.discard(token);
   }
 
-  /** Whether a fresh token was answered with a 401 a short while ago, so that another would be of no use. */
-  isAccountRefused(operation: WriteOperation): boolean {
-    return this.accountRefusal(operation) !== undefined;
-  }
-
-  /** What to tell a caller as long as that is so. `Retry-After` is when a 401 renews a token again. */
-  accountRefusal(operation: WriteOperation): AccessDenied | undefined {
-    const refusal = this.#accountRefusals.get(operation);
-    const leftMs = (refusal?.untilMs ?? 0) - this.clock.nowMs();
-    return refusal && leftMs > 0 ? new AccessDenied(refusal.reason, leftMs) : undefined;
-  }
-
-  /** After a 401 with a fresh token: for a minute, no 401 to this operation renews a token. */
-  refuseAccount(operation: WriteOperation, reason: AccessDeniedReason): AccessDenied {
-    this.#accountRefusals.set(operation, { reason, untilMs: this.clock.nowMs() + ACCOUNT_REFUSED_FOR_MS });
-    return new AccessDenied(reason, ACCOUNT_REFUSED_FOR_MS);
-  }
-
   /** A login in the background; what it says decides whether the new credentials take over. */
   #prove(credentials: Credentials): void {
     this.#candidate?.stop();
+    this.#newest = credentials;
     this.log.info({}, 'The credentials have changed: they are tried before they replace the old ones');
     this.#candidate = this.#sessionFor(credentials);
     void this.#candidate.renew();
@@ -137,14 +122,18 @@ export class AccessTokenSource implements OnApplicationShutdown {
   #sessionFor(credentials: Credentials): TokenSession {
     const session = new TokenSession(credentials, this.endpoint, this.clock, this.log, {
       issued: () => {
-        this.metrics.credentialsRejected.reset();
         if (session === this.#candidate) this.#takeOver(session);
         else if (this.#generation === 0) this.#generation = 1;
+        if (credentials === this.#newest) this.metrics.credentialsRejected.reset();
       },
       refused: (reason) => {
-        this.metrics.credentialsRejected.reset();
-        this.metrics.credentialsRejected.set({ reason }, 1);
+        if (credentials === this.#newest) {
+          this.metrics.credentialsRejected.reset();
+          this.metrics.credentialsRejected.set({ reason }, 1);
+        }
         if (session === this.#candidate) this.#turnDown(session, reason);
+        // Those in use are refused now: perhaps the newest were written before Nexudus knew of them.
+        else if (this.#newest !== undefined && credentials !== this.#newest) this.#prove(this.#newest);
       },
     });
     return session;
@@ -155,11 +144,12 @@ export class AccessTokenSource implements OnApplicationShutdown {
     this.#session = session;
     this.#candidate = undefined;
     this.#generation += 1;
-    this.#accountRefusals.clear();
+    this.refusals.clear();
     this.log.info({ generation: this.#generation }, 'The new credentials are proven and in use');
+    this.#wakeWaiting();
   }
 
-  /** One try per change: not again before the files change again. */
+  /** One try per change, as long as the old ones serve. */
   #turnDown(session: TokenSession, reason: AccessDeniedReason): void {
     session.stop();
     this.#candidate = undefined;
@@ -167,16 +157,21 @@ export class AccessTokenSource implements OnApplicationShutdown {
       { reason },
       'The new credentials are rejected and not used; the old ones serve on: correct the files, the next change is tried',
     );
+    this.#wakeWaiting();
   }
 
-  /** Whether the work ended before the deadline did; the work itself goes on. */
-  async #settlesWithin(work: Promise<void>, deadline: Deadline): Promise<boolean> {
-    const giveUp = new AbortController();
-    const limit = this.clock
-      .sleep(deadline.remainingMs() - deadline.minimumAttemptMs, giveUp.signal)
-      .then(() => giveUp.signal.aborted);
-    const ended = await Promise.race([work.then(() => true), limit]);
-    giveUp.abort();
-    return ended;
+  /** Waits for the work, for other credentials, for the deadline or for the signal: whichever comes first. */
+  async #orTakenOver(work: Promise<void>, deadline: Deadline, abandoned: AbortSignal): Promise<void> {
+    let wake: () => void = () => undefined;
+    const woken = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    this.#waiting.add(wake);
+    await deadline.orLate(Promise.race([work, woken]), abandoned);
+    this.#waiting.delete(wake);
+  }
+
+  #wakeWaiting(): void {
+    for (const wake of this.#waiting) wake();
   }
 }

@@ -6,7 +6,7 @@ import { QuotaExhausted } from './nexudus.errors.js';
 import { PacedCalls } from './paced-call.js';
 
 /** What Nexudus says to a token on a route that needs no role. */
-export type AccountStatus = 'accepted' | 'refused' | 'no-answer';
+export type AccountStatus = 'accepted' | 'refused' | 'other-answer' | 'no-answer';
 
 /** Asks `GET /api/auth/me`: it changes nothing, and 200 there tells a missing role from a bad token. */
 @Injectable()
@@ -26,11 +26,12 @@ export class AccountCheck {
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
       };
       const result = await this.calls.perform(
-        { method: 'GET', path: '/api/auth/me', headers, timeoutMs },
+        () => ({ method: 'GET', path: '/api/auth/me', headers, timeoutMs }),
         new Deadline(this.clock, timeoutMs),
       );
       if (result.kind !== 'answer' || result.status >= 500) return 'no-answer';
-      return result.status === 200 ? 'accepted' : 'refused';
+      if (result.status === 200) return 'accepted';
+      return result.status === 401 ? 'refused' : 'other-answer';
     } catch (error) {
       if (error instanceof QuotaExhausted) return 'no-answer';
       throw error;

@@ -59,7 +59,7 @@ export class Circuit {
   }
 
   async #tryAgain(): Promise<void> {
-    if (await this.#probe()) {
+    if (await this.#probe().catch(() => false)) {
       this.#openMs = 0;
       this.#failures = 0;
       this.#log.info({}, 'Nexudus answers again');

@@ -6,7 +6,7 @@ const MINIMUM_ATTEMPT_MS = 1_000;
 /** How long a caller waits, from its arrival on, or until the process stops. All attempts and all waiting fit in it. */
 export class Deadline {
   readonly #clock: Clock;
-  readonly #lifecycle: Pick<Lifecycle, 'stopByMs'> | undefined;
+  readonly #lifecycle: Pick<Lifecycle, 'stopByMs' | 'onStop'> | undefined;
   readonly #atMs: number;
   /** No attempt begins with less than this left, since a late answer makes an unknown outcome. */
   readonly minimumAttemptMs: number;
@@ -16,7 +16,7 @@ export class Deadline {
     clock: Clock,
     waitMs: number,
     arrivedAtMs = clock.nowMs(),
-    lifecycle?: Pick<Lifecycle, 'stopByMs'>,
+    lifecycle?: Pick<Lifecycle, 'stopByMs' | 'onStop'>,
   ) {
     this.#clock = clock;
     this.#lifecycle = lifecycle;
@@ -37,5 +37,41 @@ export class Deadline {
   /** Whether an attempt that begins `inMs` from now would still have its minimum. */
   allowsAttempt(inMs = 0): boolean {
     return inMs + this.minimumAttemptMs <= this.remainingMs();
+  }
+
+  /**
+   * Calls back once, when too little is left for an attempt; a stop of the process moves that moment forward. The
+   * returned function takes it back. Whoever waits for anything waits with this, so that nobody waits too long.
+   */
+  whenLate(callback: () => void): () => void {
+    let cancelTimer: (() => void) | undefined;
+    const arm = (): void => {
+      cancelTimer?.();
+      cancelTimer = this.#clock.after(Math.max(0, this.remainingMs() - this.minimumAttemptMs), () => {
+        takeBack?.();
+        callback();
+      });
+    };
+    const takeBack = this.#lifecycle?.onStop(arm);
+    arm();
+    return () => {
+      cancelTimer?.();
+      takeBack?.();
+    };
+  }
+
+  /** Resolves when the work is done, when it is too late for an attempt, or when the signal aborts. Never rejects. */
+  async orLate(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        cancel();
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const cancel = this.whenLate(end);
+      signal.addEventListener('abort', end);
+      work.then(end, end);
+    });
   }
 }

@@ -4,12 +4,11 @@ import { NexudusConfig } from '../config/sections.js';
 import { AppLogger } from '../observability/app-logger.js';
 import { Metrics } from '../observability/metrics.js';
 import { AccessTokenSource } from './access-token.source.js';
-import { AccountCheck } from './account.check.js';
+import { AccountRefusals } from './account.refusals.js';
 import { Circuit } from './circuit.js';
 import type { Deadline } from './deadline.js';
 import { readWriteResult, type Verdict, type WriteOperation } from './envelope.js';
 import {
-  type AccessDenied,
   isNexudusError,
   OutcomeUnknown,
   QuotaExhausted,
@@ -62,7 +61,6 @@ const PATH = '/api/sys/openaichatmessages';
 const METHODS = { create: 'POST', replace: 'PUT' } as const;
 /** Of the faults of one message, as many as a person reads. */
 const MOST_FAULTS = 100;
-const ROLES = { create: 'OpenAiChatMessage-Create', replace: 'OpenAiChatMessage-Edit' } as const;
 
 /**
  * Writes chat messages to Nexudus. Each write ends not-sent, rejected, done or honestly unknown;
@@ -70,15 +68,12 @@ const ROLES = { create: 'OpenAiChatMessage-Create', replace: 'OpenAiChatMessage-
  */
 @Injectable()
 export class NexudusClient {
-  /** However many meet the second 401 together, one asks why. */
-  readonly #accountFlights = new Map<WriteOperation, Promise<AccessDenied>>();
-
   constructor(
     private readonly transport: UpstreamTransport,
     private readonly tokens: AccessTokenSource,
     private readonly pacer: Pacer,
     private readonly circuit: Circuit,
-    private readonly account: AccountCheck,
+    private readonly refusals: AccountRefusals,
     private readonly config: NexudusConfig,
     private readonly clock: Clock,
     private readonly log: AppLogger,
@@ -131,7 +126,10 @@ export class NexudusClient {
       for (;;) {
         const { slot, token } = await this.#turn(place, context);
         effort.attempts += 1;
-        const result = await this.#send(operation, body, token, context);
+        const result = await this.#send(operation, body, token, context).catch((error: unknown) => {
+          slot.end({ kind: 'unanswered' });
+          throw error;
+        });
         const verdict = this.#read(operation, result, message, token);
         this.#account(slot, result, verdict);
         this.#note(operation, verdict, context);
@@ -142,7 +140,7 @@ export class NexudusClient {
         const decision = decide(verdict, {
           operation,
           failures,
-          tokenRenewed: tokenRenewed || this.tokens.isAccountRefused(operation),
+          tokenRenewed: tokenRenewed || this.refusals.of(operation) !== undefined,
           remainingMs: deadline.remainingMs(),
           minimumAttemptMs: deadline.minimumAttemptMs,
           random: Math.random(),
@@ -151,7 +149,7 @@ export class NexudusClient {
           case 'stop':
             throw decision.error;
           case 'refuse-account':
-            throw await this.#refuseAccount(operation, token);
+            throw await this.refusals.findOut(operation, token, deadline, abandoned);
           case 'retry':
             await this.clock.sleep(decision.afterMs, abandoned);
             break;
@@ -184,7 +182,7 @@ export class NexudusClient {
     { deadline, abandoned, effort }: WriteContext,
   ): Promise<{ slot: Slot; token: string }> {
     for (;;) {
-      if (this.tokens.current === undefined) await this.tokens.ready(deadline);
+      if (this.tokens.current === undefined) await this.tokens.ready(deadline, abandoned);
       const waitsSinceMs = this.clock.nowMs();
       const slot = await this.#slot(place, abandoned);
       const waitMs = this.clock.nowMs() - waitsSinceMs;
@@ -278,36 +276,13 @@ export class NexudusClient {
   /** Tells the quota and the circuit how the attempt ended. */
   #account(slot: Slot, result: WireResult, verdict: Verdict): void {
     if (verdict.kind === 'throttled') this.metrics.quotaThrottled.inc();
-    if (verdict.kind === 'not-sent' || (verdict.kind === 'unknown' && verdict.reason !== 'unusable-answer')) {
-      this.circuit.failed();
-    } else {
-      this.circuit.succeeded();
-    }
+    // A caller who went away, or who had too little time left for the queue at the pool, says nothing of Nexudus.
+    const isOurs = result.kind === 'not-sent' && result.reason !== 'connection';
+    const isFailure =
+      verdict.kind === 'not-sent' || (verdict.kind === 'unknown' && verdict.reason !== 'unusable-answer');
+    if (!isFailure) this.circuit.succeeded();
+    else if (!isOurs) this.circuit.failed();
     slot.end(callEnd(result, this.clock.epochMs()));
-  }
-
-  /** A 401 says the same of a bad token and of a missing role: one harmless read tells the two apart. */
-  async #refuseAccount(operation: WriteOperation, token: string): Promise<AccessDenied> {
-    const known = this.tokens.accountRefusal(operation);
-    if (known) return known;
-    let flight = this.#accountFlights.get(operation);
-    if (flight === undefined) {
-      flight = this.#findOutWhy(operation, token).finally(() => this.#accountFlights.delete(operation));
-      this.#accountFlights.set(operation, flight);
-    }
-    return flight;
-  }
-
-  async #findOutWhy(operation: WriteOperation, token: string): Promise<AccessDenied> {
-    const lacksRole = (await this.account.ask(token)) === 'accepted';
-    const reason = lacksRole ? 'missing-role' : 'token-refused';
-    this.log.error(
-      { reason, role: ROLES[operation] },
-      lacksRole
-        ? `Nexudus accepts the account, but not this call: give it the role ${ROLES[operation]}`
-        : 'Nexudus refuses a token that it has just issued: look at the account there',
-    );
-    return this.tokens.refuseAccount(operation, reason);
   }
 
   #note(operation: WriteOperation, verdict: Verdict, { requestId, effort }: WriteContext): void {

@@ -68,7 +68,13 @@ export class QuotaExhausted extends Error {
 
 /** Why Nexudus refuses the service's account; each needs a person. */
 export type AccessDeniedReason =
-  'invalid-credentials' | 'two-factor' | 'password-reset' | 'missing-role' | 'token-refused' | 'edge-blocked';
+  | 'invalid-credentials'
+  | 'two-factor'
+  | 'password-reset'
+  | 'missing-role'
+  | 'token-refused'
+  | 'unauthorized'
+  | 'edge-blocked';
 
 /** Nexudus refuses the service's account. Nothing was written. */
 export class AccessDenied extends Error {

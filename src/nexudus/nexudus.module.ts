@@ -8,6 +8,7 @@ import { Lifecycle } from '../observability/lifecycle.js';
 import { Metrics } from '../observability/metrics.js';
 import { AccessTokenSource } from './access-token.source.js';
 import { AccountCheck } from './account.check.js';
+import { AccountRefusals } from './account.refusals.js';
 import { Circuit } from './circuit.js';
 import { NexudusClient } from './nexudus.client.js';
 import { PacedCalls } from './paced-call.js';
@@ -72,6 +73,7 @@ class UpstreamPoolModule implements OnApplicationShutdown {
     NexudusClient,
     AccessTokenSource,
     AccountCheck,
+    AccountRefusals,
     TokenEndpoint,
     PacedCalls,
     UpstreamTransport,

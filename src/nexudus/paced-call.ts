@@ -17,14 +17,22 @@ export class PacedCalls {
     private readonly metrics: Metrics,
   ) {}
 
-  /** @throws QuotaExhausted when there is no slot before the deadline; nothing was sent then */
-  async perform(call: UpstreamCall, deadline: Deadline): Promise<WireResult> {
+  /**
+   * @param makeCall made when its turn has come: what is in it may be good for a short time
+   * @throws QuotaExhausted when there is no slot before the deadline; nothing was sent then
+   */
+  async perform(makeCall: () => UpstreamCall, deadline: Deadline): Promise<WireResult> {
     const slot = await this.pacer.call(deadline);
-    const result = await this.transport.send(call);
-    const end = callEnd(result, this.clock.epochMs());
-    if (end.kind === 'throttled') this.metrics.quotaThrottled.inc();
-    slot.end(end);
-    return result;
+    // Where something throws that never should, the slot is given back all the same.
+    let end: CallEnd = { kind: 'unanswered' };
+    try {
+      const result = await this.transport.send(makeCall());
+      end = callEnd(result, this.clock.epochMs());
+      if (end.kind === 'throttled') this.metrics.quotaThrottled.inc();
+      return result;
+    } finally {
+      slot.end(end);
+    }
   }
 }
 

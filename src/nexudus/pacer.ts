@@ -148,7 +148,12 @@ export class Pacer {
       write.dueAtMs = this.#clock.nowMs();
       write.grant(this.#quota.begin('write', write.caller, ended));
     }
-    if (passedOver) this.#refuseTheLate();
+    if (passedOver) {
+      // That took its time: what held the others up may be over.
+      this.#refuseTheLate();
+      this.#serve();
+      return;
+    }
     this.#setTimer(nowMs);
   }
 

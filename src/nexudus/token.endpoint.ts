@@ -15,11 +15,20 @@ const TOTP_PERIOD_MS = 30_000;
 /** How long a token call may wait for its turn: every write waits for it. */
 const TURN_WITHIN_MS = 60_000;
 
+/** An answer, and when the call that it answers was sent: a lifetime counts from there. */
+export interface TokenReply {
+  readonly answer: TokenAnswer;
+  /** On the clock's monotonic scale. */
+  readonly sentAtMs: number;
+}
+
 /** The two grants of `POST /api/token`, form-encoded: a JSON body gets `unsupported_grant_type`. */
 @Injectable()
 export class TokenEndpoint {
-  /** The 30 seconds for which a code was sent last, by secret. */
-  readonly #spentCodes = new Map<string, number>();
+  /** The last 30 seconds for which a code was sent, by secret: a code is good for once (RFC 6238 section 5.2). */
+  readonly #spentSteps = new Map<string, number>();
+  /** Logins with a code go one after the other, so that two never take the same one. */
+  #lastCoded: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly calls: PacedCalls,
@@ -28,69 +37,106 @@ export class TokenEndpoint {
     private readonly metrics: Metrics,
   ) {}
 
-  /** Password login, with the current two-factor code where the account has one. Never rejects. */
-  async login({ username, password, totpSecret, clientId }: Credentials): Promise<TokenAnswer> {
-    const form = new URLSearchParams({ grant_type: 'password', username, password });
-    if (totpSecret !== undefined) {
-      const code = await this.#unspentCode(totpSecret);
-      // Without a code Nexudus would only say the same, and count it as a failed login.
-      if (code === undefined) return { kind: 'refused', reason: 'two-factor' };
-      form.set('totp', code);
+  /**
+   * Password login, with the current two-factor code where the account has one. Never rejects.
+   *
+   * @param isWanted asked before anything is sent: credentials that were replaced meanwhile are not tried
+   */
+  async login(
+    { username, password, totpSecret, clientId }: Credentials,
+    isWanted: () => boolean,
+  ): Promise<TokenReply> {
+    const form = (totp?: string): URLSearchParams =>
+      new URLSearchParams({
+        grant_type: 'password',
+        username,
+        password,
+        ...(totp !== undefined && { totp }),
+      });
+    if (totpSecret === undefined) return this.#request(form, clientId, isWanted);
+    // Without a code Nexudus would only say the same, and count it as a failed login.
+    if (this.#codeOf(totpSecret) === undefined) {
+      return { answer: { kind: 'refused', reason: 'two-factor' }, sentAtMs: this.clock.nowMs() };
     }
-    return this.#request(form, clientId);
+    const login = this.#lastCoded.then(async () => {
+      await this.#untilUnspent(totpSecret, isWanted);
+      return this.#request(() => form(this.#spendCode(totpSecret)), clientId, isWanted);
+    });
+    this.#lastCoded = login;
+    return login;
   }
 
   /** Spends the refresh token: it is single use, and bound to the `client_id` of its login. Never rejects. */
-  async refresh(refreshToken: string, { clientId }: Credentials): Promise<TokenAnswer> {
-    return this.#request(
-      new URLSearchParams({ grant_type: 'refresh_token', refresh_token: refreshToken }),
-      clientId,
-    );
+  async refresh(
+    refreshToken: string,
+    { clientId }: Credentials,
+    isWanted: () => boolean,
+  ): Promise<TokenReply> {
+    const form = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: refreshToken });
+    return this.#request(() => form, clientId, isWanted);
   }
 
-  async #request(form: URLSearchParams, clientId: string): Promise<TokenAnswer> {
-    const answer = await this.#send(form, clientId);
-    this.metrics.tokenRequests.inc({ grant: form.get('grant_type') ?? '', result: answer.kind });
-    return answer;
-  }
-
-  async #send(form: URLSearchParams, clientId: string): Promise<TokenAnswer> {
+  /** @param makeForm made when the call's turn has come: a code is good for seconds, and a turn may take as long */
+  async #request(
+    makeForm: () => URLSearchParams,
+    clientId: string,
+    isWanted: () => boolean,
+  ): Promise<TokenReply> {
+    let sentAtMs = this.clock.nowMs();
+    let grant = 'none';
+    let answer: TokenAnswer;
     try {
-      const headers = {
-        'content-type': 'application/x-www-form-urlencoded',
-        accept: 'application/json',
-        client_id: clientId,
-      };
       const result = await this.calls.perform(
-        {
-          method: 'POST',
-          path: PATH,
-          headers,
-          body: form.toString(),
-          timeoutMs: this.config.attemptTimeoutMs,
+        () => {
+          sentAtMs = this.clock.nowMs();
+          const form = isWanted() ? makeForm() : new URLSearchParams();
+          grant = form.get('grant_type') ?? grant;
+          return {
+            method: 'POST',
+            path: PATH,
+            headers: {
+              'content-type': 'application/x-www-form-urlencoded',
+              accept: 'application/json',
+              client_id: clientId,
+            },
+            body: form.toString(),
+            timeoutMs: this.config.attemptTimeoutMs,
+            isWanted,
+          };
         },
         new Deadline(this.clock, TURN_WITHIN_MS),
       );
-      return readTokenAnswer(result, this.clock.epochMs());
+      answer = readTokenAnswer(result, this.clock.epochMs());
     } catch (error) {
       if (!(error instanceof QuotaExhausted)) throw error;
-      return { kind: 'unavailable', retryAfterMs: error.retryAfterMs, detail: 'the quota of calls is spent' };
+      answer = {
+        kind: 'unavailable',
+        retryAfterMs: error.retryAfterMs,
+        detail: 'the quota of calls is spent',
+      };
     }
+    this.metrics.tokenRequests.inc({ grant, result: answer.kind });
+    return { answer, sentAtMs };
   }
 
-  /**
-   * The code of these 30 seconds, or of the next where that was sent already: a code is good for once (RFC 6238
-   * section 5.2). `undefined` when the secret is not base32.
-   */
-  async #unspentCode(secret: string): Promise<string | undefined> {
-    let step = Math.floor(this.clock.epochMs() / TOTP_PERIOD_MS);
-    if (step <= (this.#spentCodes.get(secret) ?? -1)) {
-      step = (this.#spentCodes.get(secret) ?? step) + 1;
-      await this.clock.sleep(step * TOTP_PERIOD_MS - this.clock.epochMs());
-    }
-    this.#spentCodes.set(secret, step);
+  /** Waits for the next 30 seconds, where the code of these was sent already. */
+  async #untilUnspent(secret: string, isWanted: () => boolean): Promise<void> {
+    const nextMs = ((this.#spentSteps.get(secret) ?? -1) + 1) * TOTP_PERIOD_MS;
+    // Never longer than one period, though the machine's clock may have been set back.
+    const waitMs = Math.min(nextMs - this.clock.epochMs(), TOTP_PERIOD_MS);
+    if (waitMs > 0 && isWanted()) await this.clock.sleep(waitMs);
+  }
+
+  #spendCode(secret: string): string | undefined {
+    this.#spentSteps.clear();
+    this.#spentSteps.set(secret, Math.floor(this.clock.epochMs() / TOTP_PERIOD_MS));
+    return this.#codeOf(secret);
+  }
+
+  /** The code of these 30 seconds; `undefined` when the secret is not base32. */
+  #codeOf(secret: string): string | undefined {
     try {
-      return new TOTP({ secret }).generate({ timestamp: step * TOTP_PERIOD_MS });
+      return new TOTP({ secret }).generate({ timestamp: this.clock.epochMs() });
     } catch {
       return undefined;
     }

@@ -4,7 +4,7 @@ import type { Credentials } from './credentials.js';
 import { AccessDenied, type AccessDeniedReason, UpstreamUnavailable } from './nexudus.errors.js';
 import { backoffMs } from './retry.policy.js';
 import type { TokenAnswer, TokenRefusal } from './token.answer.js';
-import type { TokenEndpoint } from './token.endpoint.js';
+import type { TokenEndpoint, TokenReply } from './token.endpoint.js';
 
 /** Who wants to know what becomes of the credentials of a session. */
 export interface SessionObserver {
@@ -23,6 +23,7 @@ const LOGIN_AGAIN_AFTER_MS = 5 * 60_000;
 const LOGIN_AGAIN_CAP_MS = 60 * 60_000;
 /** An outage: from a tenth of a second up to a minute between the calls. */
 const OUTAGE_CAP_MS = 60_000;
+const LONGEST_STANDSTILL_MS = 5 * 60_000;
 /** A refresh token lives 15 days: however long the access token does, it is renewed well before. */
 const RENEW_AT_LATEST_MS = 7 * 24 * 3_600_000;
 /** The share of its lifetime after which a token is renewed in the background, with jitter. */
@@ -120,22 +121,24 @@ export class TokenSession {
   }
 
   async #request(): Promise<void> {
-    const startedAtMs = this.clock.nowMs();
-    let answer = this.#refreshToken
-      ? await this.endpoint.refresh(this.#refreshToken, this.credentials)
+    const isWanted = (): boolean => !this.#stopped;
+    let reply = this.#refreshToken
+      ? await this.endpoint.refresh(this.#refreshToken, this.credentials, isWanted)
       : undefined;
-    if (answer === undefined || answer.kind === 'refused') {
+    if (!isWanted()) return;
+    const isSpent = reply?.answer.kind === 'refused' && reply.answer.reason === 'invalid-grant';
+    if (reply === undefined || isSpent) {
       // Used up, expired, or pushed out by a login with our client_id: worth one login, and only that.
       this.#refreshToken = undefined;
-      answer = await this.endpoint.login(this.credentials);
+      reply = await this.endpoint.login(this.credentials, isWanted);
     }
-    if (!this.#stopped) this.#take(answer, startedAtMs);
+    if (isWanted()) this.#take(reply);
   }
 
-  #take(answer: TokenAnswer, startedAtMs: number): void {
+  #take({ answer, sentAtMs }: TokenReply): void {
     switch (answer.kind) {
       case 'issued':
-        this.#issued(answer, startedAtMs);
+        this.#issued(answer, sentAtMs);
         return;
       case 'refused':
         this.#refused(DENIALS[answer.reason]);
@@ -146,10 +149,10 @@ export class TokenSession {
     }
   }
 
-  #issued(answer: TokenAnswer & { kind: 'issued' }, startedAtMs: number): void {
+  #issued(answer: TokenAnswer & { kind: 'issued' }, sentAtMs: number): void {
     // Counted from before the call, and a little short of it: it must not expire on the way.
     const usableMs = answer.lifetimeMs - Math.min(2_000, answer.lifetimeMs / 20);
-    if (startedAtMs + usableMs <= this.clock.nowMs()) {
+    if (sentAtMs + usableMs <= this.clock.nowMs()) {
       this.#unavailable({
         kind: 'unavailable',
         retryAfterMs: undefined,
@@ -158,13 +161,14 @@ export class TokenSession {
       return;
     }
     this.#value = answer.accessToken;
-    this.#expiresAtMs = startedAtMs + usableMs;
+    this.#expiresAtMs = sentAtMs + usableMs;
     this.#refreshToken = answer.refreshToken;
     this.#standstill = undefined;
     this.#failures = this.#refusals = 0;
     this.log.info({ lifetimeSeconds: answer.lifetimeMs / 1000 }, 'Nexudus issued an access token');
     const share = RENEW_AT_SHARE + RENEW_JITTER_SHARE * Math.random();
-    this.#renewAfter(Math.min(answer.lifetimeMs * share, RENEW_AT_LATEST_MS));
+    const renewAtMs = sentAtMs + Math.min(answer.lifetimeMs * share, RENEW_AT_LATEST_MS);
+    this.#renewAfter(Math.max(0, renewAtMs - this.clock.nowMs()));
     this.observer.issued();
   }
 
@@ -182,7 +186,8 @@ export class TokenSession {
   #unavailable(answer: TokenAnswer & { kind: 'unavailable' }): void {
     this.#failures += 1;
     const backoff = 100 + backoffMs(this.#failures, Math.random(), OUTAGE_CAP_MS);
-    const waitMs = Math.max(answer.retryAfterMs ?? 0, backoff);
+    // A Retry-After of a day would be a day without a token: it is tried again before.
+    const waitMs = Math.max(Math.min(answer.retryAfterMs ?? 0, LONGEST_STANDSTILL_MS), backoff);
     this.#standStill(waitMs, (retryAfterMs) => new UpstreamUnavailable('no-token', retryAfterMs));
     this.log.warn(
       { detail: answer.detail, failures: this.#failures, retryAfterSeconds: waitMs / 1000 },

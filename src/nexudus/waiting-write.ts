@@ -86,8 +86,7 @@ export class WaitingWrite implements Place {
     }
     this.#room.enqueue(this);
     if (!this.#isAsking) return;
-    const leftMs = this.deadline.remainingMs() - this.deadline.minimumAttemptMs;
-    this.#cancelTimer = this.#room.clock.after(Math.max(0, leftMs), () => {
+    this.#cancelTimer = this.deadline.whenLate(() => {
       this.#room.expire(this);
     });
   }

@@ -6,7 +6,7 @@ export class Lifecycle {
   #state: 'starting' | 'ready' | 'stopping' = 'starting';
   #stopByMs = Infinity;
   #requests = 0;
-  readonly #whenStopping: (() => void)[] = [];
+  readonly #whenStopping = new Set<() => void>();
   readonly #whenIdle: (() => void)[] = [];
 
   get isReady(): boolean {
@@ -29,12 +29,15 @@ export class Lifecycle {
   stop(byMs: number): void {
     this.#state = 'stopping';
     this.#stopByMs = byMs;
-    for (const listener of this.#whenStopping) listener();
+    for (const listener of [...this.#whenStopping]) listener();
   }
 
-  /** Called once, when the stop begins. */
-  onStop(listener: () => void): void {
-    this.#whenStopping.push(listener);
+  /** Called once, when the stop begins; the returned function takes that back. */
+  onStop(listener: () => void): () => void {
+    this.#whenStopping.add(listener);
+    return () => {
+      this.#whenStopping.delete(listener);
+    };
   }
 
   requestBegan(): void {

@@ -24,6 +24,8 @@ export class BrokenRequests {
     { readonly request: IncomingMessage; readonly answer: ServerResponse }
   >();
 
+  #headers: () => Record<string, string> = () => ({});
+
   constructor(
     private readonly responder: ProblemResponder,
     private readonly log: AppLogger,
@@ -42,19 +44,28 @@ export class BrokenRequests {
       },
       // From the router, before any hook runs.
       frameworkErrors: (_error, request, reply) => {
-        void reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' });
+        void reply.headers({
+          'x-request-id': request.id,
+          'x-content-type-options': 'nosniff',
+          ...this.#headers(),
+        });
         this.responder.send(malformed('The URL cannot be read.'), request, reply);
       },
     };
   }
 
-  /** Listens for what Node would answer by itself, and for which socket waits for an answer. */
-  watch(server: FastifyInstance): void {
+  /**
+   * Listens for what Node would answer by itself, and for which socket waits for an answer.
+   *
+   * @param headers that belong on every answer
+   */
+  watch(server: FastifyInstance, headers: () => Record<string, string>): void {
+    this.#headers = headers;
     server.server.on('checkExpectation', (request, response) => {
       const requestId = requestIdOf(request);
       response.shouldKeepAlive = false;
       response.socket?.end(
-        this.responder.toRawResponse(malformed('The expectation cannot be met.'), requestId),
+        this.responder.toRawResponse(malformed('The expectation cannot be met.'), requestId, this.#headers()),
       );
     });
     server.server.on('connect', (_request, socket) => {
@@ -74,7 +85,9 @@ export class BrokenRequests {
     const requestId = requestIdOf({ headers: {} });
     this.log.info({ requestId, reason }, 'A request that is not HTTP was refused');
     // Destroyed when it is out: whoever reads the rest of a body waits in vain.
-    socket.end(this.responder.toRawResponse(malformed(detail), requestId), () => socket.destroy());
+    socket.end(this.responder.toRawResponse(malformed(detail), requestId, this.#headers()), () =>
+      socket.destroy(),
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppLogger } from '../observability/app-logger.js';
+import { isNexudusError } from '../nexudus/nexudus.errors.js';
 import { Lifecycle } from '../observability/lifecycle.js';
 import { Problem } from './problem.js';
 import { ProblemResponder } from './problem.responder.js';
@@ -19,7 +20,8 @@ export class ProblemFilter implements ExceptionFilter {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const reply = host.switchToHttp().getResponse<FastifyReply>();
     const problem = this.#whileStopping(toProblem(failure, request.effort.attempts > 0));
-    request.effort.problem = problem.slug;
+    const nobodyReads = isNexudusError(failure) && failure.code === 'write-abandoned';
+    request.effort.problem = nobodyReads ? undefined : problem.slug;
     request.effort.outcome = problem.outcome;
     if (problem.slug === 'internal-error') {
       this.log.error({ requestId: request.id, err: problem.cause }, 'A fault of this service');

@@ -21,7 +21,7 @@ export class ProblemResponder {
   }
 
   /** The bytes of a whole HTTP/1.1 answer that ends the connection. */
-  toRawResponse(problem: Problem, requestId: string): string {
+  toRawResponse(problem: Problem, requestId: string, headers: Readonly<Record<string, string>>): string {
     const body = JSON.stringify(problem.toBody(this.config.typeBaseUrl, { path: '/', id: requestId }));
     return [
       `HTTP/1.1 ${problem.type.status} ${problem.type.title}`,
@@ -29,6 +29,7 @@ export class ProblemResponder {
       `content-length: ${Buffer.byteLength(body)}`,
       `x-request-id: ${requestId}`,
       'x-content-type-options: nosniff',
+      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
       'connection: close',
       '',
       body,

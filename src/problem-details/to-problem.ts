@@ -100,6 +100,7 @@ const DENIED: Readonly<Record<AccessDeniedReason, string>> = {
   'two-factor': 'Nexudus asks for a two-factor code that this service cannot give.',
   'password-reset': 'Nexudus demands that the password of the account be reset.',
   'missing-role': 'The account of this service lacks the role to write chat messages.',
+  unauthorized: 'Nexudus refuses the account of this service; why is not known yet.',
   'token-refused': 'Nexudus refuses the tokens that it issues to this service.',
   'edge-blocked': 'Nexudus blocks the requests of this service.',
 };
