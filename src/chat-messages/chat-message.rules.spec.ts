@@ -4,7 +4,8 @@ import type { ValidationArguments } from 'class-validator';
 import fc from 'fast-check';
 import { EntityId, LARGEST_ID, MessageContent, OneOf, isEntityId } from './chat-message.rules.js';
 
-const content = (contentMaxLength: number): MessageContent => new MessageContent({ contentMaxLength });
+const content = (contentMaxLength: number): MessageContent =>
+  new MessageContent({ contentMaxLength, updateReadFirst: 'restricted' });
 
 /** One unit of text for each way to be one code point: plain, beyond 16 bits, and half of a pair. */
 const unit = fc.constantFrom(

@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { type Caller, mayWriteFor } from '../client-auth/caller.js';
-import { NexudusClient, type WriteContext } from '../nexudus/nexudus.client.js';
+import { ChatMessagesConfig } from '../config/sections.js';
+import { NexudusClient, type Revise, type WriteContext } from '../nexudus/nexudus.client.js';
+import { MessageNotFound } from '../nexudus/nexudus.errors.js';
 import { Problem } from '../problem-details/problem.js';
 import type { ChatMessageDto, ChatMessageRepresentation } from './chat-message.dto.js';
 import { toNexudus, toRepresentation } from './chat-message.mapper.js';
@@ -8,7 +10,10 @@ import { toNexudus, toRepresentation } from './chat-message.mapper.js';
 /** Creates and replaces chat messages: who may, what is sent, what comes back. */
 @Injectable()
 export class ChatMessagesService {
-  constructor(private readonly nexudus: NexudusClient) {}
+  constructor(
+    private readonly nexudus: NexudusClient,
+    private readonly config: ChatMessagesConfig,
+  ) {}
 
   async create(
     message: ChatMessageDto,
@@ -26,7 +31,19 @@ export class ChatMessagesService {
     context: WriteContext,
   ): Promise<ChatMessageRepresentation> {
     this.#authorize(message, caller);
-    const { updatedAt } = await this.nexudus.write('replace', toNexudus(message, id), context);
+    const replacement = toNexudus(message, id);
+    const readFirst = caller.businesses !== '*' || this.config.updateReadFirst === 'always';
+    const revise: Revise = ({ businessId, carriedOver }) => {
+      // As if it were not there: that there is such a message is nothing for this caller to know.
+      if (!mayWriteFor(caller, businessId)) throw new MessageNotFound();
+      return { ...carriedOver, ...replacement };
+    };
+    const { updatedAt } = await this.nexudus.write(
+      'replace',
+      replacement,
+      context,
+      readFirst ? revise : undefined,
+    );
     return toRepresentation(message, { id, updatedAt });
   }
 

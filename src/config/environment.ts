@@ -39,7 +39,7 @@ export class Environment {
   @WholeNumber(0, 90) NEXUDUS_DAILY_RESERVE_PERCENT = 10;
   @WholeNumber(1, LONGEST_WAIT_MS) NEXUDUS_CONNECT_TIMEOUT_MS = 3000;
   @WholeNumber(1, LONGEST_WAIT_MS) NEXUDUS_ATTEMPT_TIMEOUT_MS = 10_000;
-  @OneOf('restricted', 'always') NEXUDUS_UPDATE_READ_FIRST = 'restricted';
+  @OneOf('restricted', 'always') NEXUDUS_UPDATE_READ_FIRST: 'restricted' | 'always' = 'restricted';
   @WholeNumber(1024, 2 ** 30) UPSTREAM_RESPONSE_LIMIT_BYTES = 1_048_576;
 
   @WholeNumber(1, LONGEST_WAIT_MS) REQUEST_DEADLINE_MS = 25_000;

@@ -43,7 +43,7 @@ describe('the defaults', () => {
         requestDeadlineMs: 25_000,
         shutdownTimeoutMs: 25_000,
       },
-      chatMessages: { contentMaxLength: 16_384 },
+      chatMessages: { contentMaxLength: 16_384, updateReadFirst: 'restricted' },
       nexudus: {
         baseUrl: 'https://spaces.nexudus.com',
         credentials: { kind: 'directory', path: LEAST.NEXUDUS_CREDENTIALS_DIR },

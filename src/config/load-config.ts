@@ -109,7 +109,10 @@ function toSections(env: Environment, hostName: string): AppConfig {
       requestDeadlineMs: env.REQUEST_DEADLINE_MS,
       shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
     },
-    chatMessages: { contentMaxLength: env.CHAT_MESSAGE_MAX_LENGTH },
+    chatMessages: {
+      contentMaxLength: env.CHAT_MESSAGE_MAX_LENGTH,
+      updateReadFirst: env.NEXUDUS_UPDATE_READ_FIRST,
+    },
     nexudus: {
       baseUrl: env.NEXUDUS_BASE_URL.replace(/\/+$/, ''),
       credentials: credentialsOrigin(env),

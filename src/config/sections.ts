@@ -16,6 +16,8 @@ export abstract class HttpConfig {
 export abstract class ChatMessagesConfig {
   /** In Unicode code points, as JSON Schema counts. */
   abstract readonly contentMaxLength: number;
+  /** Whose messages are read before they are replaced: those of restricted callers, or all. */
+  abstract readonly updateReadFirst: 'restricted' | 'always';
 }
 
 /** Where the credentials come from: a directory (a mounted Kubernetes Secret), or fixed values. */

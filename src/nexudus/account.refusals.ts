@@ -7,7 +7,14 @@ import type { WriteOperation } from './envelope.js';
 import { AccessDenied, type AccessDeniedReason } from './nexudus.errors.js';
 
 const REFUSED_FOR_MS = 60_000;
-const ROLES = { create: 'OpenAiChatMessage-Create', replace: 'OpenAiChatMessage-Edit' } as const;
+const ROLES = {
+  create: 'OpenAiChatMessage-Create',
+  replace: 'OpenAiChatMessage-Edit',
+  read: 'OpenAiChatMessage-Read',
+} as const;
+
+/** A call that needs a role of its own. */
+export type RoledOperation = WriteOperation | 'read';
 
 /**
  * Remembers that Nexudus answered 401 to a fresh token: for a minute, no 401 to that operation renews a token again.
@@ -16,11 +23,11 @@ const ROLES = { create: 'OpenAiChatMessage-Create', replace: 'OpenAiChatMessage-
 @Injectable()
 export class AccountRefusals {
   readonly #refusals = new Map<
-    WriteOperation,
+    RoledOperation,
     { readonly reason: AccessDeniedReason; readonly untilMs: number }
   >();
   /** However many meet the second 401 together, one asks why. */
-  readonly #flights = new Map<WriteOperation, Promise<void>>();
+  readonly #flights = new Map<RoledOperation, Promise<void>>();
 
   #generation = 0;
 
@@ -31,7 +38,7 @@ export class AccountRefusals {
   ) {}
 
   /** What to tell a caller while the account is refused. `Retry-After` is when a 401 renews a token again. */
-  of(operation: WriteOperation): AccessDenied | undefined {
+  of(operation: RoledOperation): AccessDenied | undefined {
     const { reason, untilMs } = this.#refusals.get(operation) ?? {};
     const leftMs = (untilMs ?? 0) - this.clock.nowMs();
     return reason !== undefined && leftMs > 0 ? new AccessDenied(reason, leftMs) : undefined;
@@ -42,7 +49,7 @@ export class AccountRefusals {
    * than it waits at all.
    */
   async findOut(
-    operation: WriteOperation,
+    operation: RoledOperation,
     token: string,
     deadline: Deadline,
     abandoned: AbortSignal,
@@ -64,7 +71,7 @@ export class AccountRefusals {
     this.#generation += 1;
   }
 
-  async #ask(operation: WriteOperation, token: string): Promise<void> {
+  async #ask(operation: RoledOperation, token: string): Promise<void> {
     const generation = this.#generation;
     const status = await this.account.ask(token);
     if (generation !== this.#generation) return;

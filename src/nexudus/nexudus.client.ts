@@ -15,6 +15,7 @@ import {
   UpstreamUnavailable,
   WriteAbandoned,
 } from './nexudus.errors.js';
+import { type MessageRecord, MessageReader } from './message.reader.js';
 import { callEnd } from './paced-call.js';
 import { Pacer, type Place, type Slot } from './pacer.js';
 import { decide } from './retry.policy.js';
@@ -57,6 +58,9 @@ export interface WriteReceipt {
   readonly updatedAt: string | null;
 }
 
+/** Makes of the record that stands at Nexudus what is to be sent. */
+export type Revise = (record: MessageRecord) => NexudusMessage;
+
 const PATH = '/api/sys/openaichatmessages';
 const METHODS = { create: 'POST', replace: 'PUT' } as const;
 /** Of the faults of one message, as many as a person reads. */
@@ -74,20 +78,26 @@ export class NexudusClient {
     private readonly pacer: Pacer,
     private readonly circuit: Circuit,
     private readonly refusals: AccountRefusals,
+    private readonly reader: MessageReader,
     private readonly config: NexudusConfig,
     private readonly clock: Clock,
     private readonly log: AppLogger,
     private readonly metrics: Metrics,
   ) {}
 
-  /** @throws NexudusError whatever the failure */
+  /**
+   * @param revise where it is given, a record is read before it is replaced: makes of it what is to be sent, and may
+   *   throw. It is read in the write's place, so that the order of a session holds.
+   * @throws NexudusError whatever the failure
+   */
   async write(
     operation: WriteOperation,
     message: NexudusMessage,
     context: WriteContext,
+    revise?: Revise,
   ): Promise<WriteReceipt> {
     try {
-      const receipt = await this.#inItsPlace(operation, message, context);
+      const receipt = await this.#inItsPlace(operation, message, context, revise);
       this.metrics.writes.inc({ operation, outcome: 'done' });
       return receipt;
     } catch (error) {
@@ -100,11 +110,17 @@ export class NexudusClient {
     operation: WriteOperation,
     message: NexudusMessage,
     context: WriteContext,
+    revise: Revise | undefined,
   ): Promise<WriteReceipt> {
     this.circuit.check();
     const place = this.#admit(message, context);
     try {
-      return await this.#attempt(operation, message, place, context);
+      const { deadline, abandoned } = context;
+      const revised =
+        revise && message.Id !== undefined
+          ? revise(await this.reader.read(message.Id, deadline, abandoned))
+          : message;
+      return await this.#attempt(operation, revised, place, context);
     } finally {
       place.leave();
     }

@@ -10,6 +10,7 @@ import { AccessTokenSource } from './access-token.source.js';
 import { AccountCheck } from './account.check.js';
 import { AccountRefusals } from './account.refusals.js';
 import { Circuit } from './circuit.js';
+import { MessageReader } from './message.reader.js';
 import { NexudusClient } from './nexudus.client.js';
 import { PacedCalls } from './paced-call.js';
 import { Pacer } from './pacer.js';
@@ -74,6 +75,7 @@ class UpstreamPoolModule implements OnApplicationShutdown {
     AccessTokenSource,
     AccountCheck,
     AccountRefusals,
+    MessageReader,
     TokenEndpoint,
     PacedCalls,
     UpstreamTransport,

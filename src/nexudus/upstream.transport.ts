@@ -27,7 +27,11 @@ export class UpstreamTransport {
       isWanted: call.isWanted,
     });
     this.metrics.clientRequestSeconds.observe(
-      { method: call.method, call: call.path, status: result.kind === 'answer' ? result.status : 'none' },
+      {
+        method: call.method,
+        call: call.path.replace(/\d+$/, '{id}'),
+        status: result.kind === 'answer' ? result.status : 'none',
+      },
       (this.clock.nowMs() - startedAtMs) / 1000,
     );
     return result;

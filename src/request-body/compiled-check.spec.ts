@@ -18,7 +18,7 @@ import { compileCheck, type Resolve } from './compiled-check.js';
 
 const instances = new Map<unknown, unknown>([
   [EntityId, new EntityId()],
-  [MessageContent, new MessageContent({ contentMaxLength: 10 })],
+  [MessageContent, new MessageContent({ contentMaxLength: 10, updateReadFirst: 'restricted' })],
   [OneOf, new OneOf()],
 ]);
 const resolve: Resolve = <T>(type: Type<T>): T => {
