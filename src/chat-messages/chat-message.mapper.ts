@@ -1,4 +1,4 @@
-import type { NexudusMessage, WriteReceipt } from '../nexudus/nexudus.client.js';
+import type { NexudusMessage, WriteReceipt } from '../nexudus/write.js';
 import type { ChatMessageAction, ChatMessageDto, ChatMessageRepresentation } from './chat-message.dto.js';
 
 /** The upstream enum has one published value. */

@@ -5,7 +5,7 @@ import { Clock } from '../clock/clock.js';
 import { HttpConfig } from '../config/sections.js';
 import { Lifecycle } from '../observability/lifecycle.js';
 import { Deadline } from '../nexudus/deadline.js';
-import type { WriteContext } from '../nexudus/nexudus.client.js';
+import type { WriteContext } from '../nexudus/write.js';
 import { ChatMessageDto, type ChatMessageRepresentation } from './chat-message.dto.js';
 import { ChatMessagesService } from './chat-messages.service.js';
 import { MessageId } from './message-id.decorator.js';

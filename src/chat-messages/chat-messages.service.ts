@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { type Caller, mayWriteFor } from '../client-auth/caller.js';
 import { ChatMessagesConfig } from '../config/sections.js';
-import { NexudusClient, type Revise, type WriteContext } from '../nexudus/nexudus.client.js';
+import { NexudusClient } from '../nexudus/nexudus.client.js';
+import type { Revise, WriteContext } from '../nexudus/write.js';
 import { MessageNotFound } from '../nexudus/nexudus.errors.js';
 import { Problem } from '../problem-details/problem.js';
 import type { ChatMessageDto, ChatMessageRepresentation } from './chat-message.dto.js';

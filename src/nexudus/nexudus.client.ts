@@ -6,60 +6,17 @@ import { Metrics } from '../observability/metrics.js';
 import { AccessTokenSource } from './access-token.source.js';
 import { AccountRefusals } from './account.refusals.js';
 import { Circuit } from './circuit.js';
-import type { Deadline } from './deadline.js';
 import { readWriteResult, type Verdict, type WriteOperation } from './envelope.js';
-import {
-  isNexudusError,
-  OutcomeUnknown,
-  QuotaExhausted,
-  UpstreamUnavailable,
-  WriteAbandoned,
-} from './nexudus.errors.js';
-import { type MessageRecord, MessageReader } from './message.reader.js';
+import { isNexudusError, OutcomeUnknown } from './nexudus.errors.js';
+import { MessageReader } from './message.reader.js';
 import { callEnd } from './paced-call.js';
-import { Pacer, type Place, type Slot } from './pacer.js';
+import type { Place, Slot } from './pacer.js';
 import { decide } from './retry.policy.js';
 import { UpstreamTransport } from './upstream.transport.js';
 import type { WireResult } from './wire.js';
+import type { NexudusMessage, Revise, WriteContext, WriteReceipt } from './write.js';
+import { WriteTurns } from './write.turns.js';
 import { withoutValues } from './without-values.js';
-
-/** A chat message as Nexudus takes it; with `Id` on a replace. What is undefined is left out, and so cleared. */
-export interface NexudusMessage {
-  readonly Id?: number;
-  readonly BusinessId: number;
-  readonly Action: number;
-  readonly Content: string;
-  readonly UserId?: number;
-  readonly AiChannelSessionId?: number;
-}
-
-/** One write on its way: whose, and for how long somebody waits for it. */
-export interface WriteContext {
-  readonly requestId: string;
-  /** Callers take turns, by this name. */
-  readonly caller: string;
-  readonly deadline: Deadline;
-  /** Aborted when the caller goes away. Heeded until the message is sent; what is sent is finished. */
-  readonly abandoned: AbortSignal;
-  /** Counts what the write took, also when it fails: for the request's log line. */
-  readonly effort: WriteEffort;
-}
-
-/** What a write took. */
-export interface WriteEffort {
-  attempts: number;
-  /** Spent waiting for a turn. */
-  waitMs: number;
-}
-
-/** What Nexudus said of a write that is done. */
-export interface WriteReceipt {
-  readonly id: number;
-  readonly updatedAt: string | null;
-}
-
-/** Makes of the record that stands at Nexudus what is to be sent. */
-export type Revise = (record: MessageRecord) => NexudusMessage;
 
 const PATH = '/api/sys/openaichatmessages';
 const METHODS = { create: 'POST', replace: 'PUT' } as const;
@@ -75,7 +32,7 @@ export class NexudusClient {
   constructor(
     private readonly transport: UpstreamTransport,
     private readonly tokens: AccessTokenSource,
-    private readonly pacer: Pacer,
+    private readonly turns: WriteTurns,
     private readonly circuit: Circuit,
     private readonly refusals: AccountRefusals,
     private readonly reader: MessageReader,
@@ -113,7 +70,7 @@ export class NexudusClient {
     revise: Revise | undefined,
   ): Promise<WriteReceipt> {
     this.circuit.check();
-    const place = this.#admit(message, context);
+    const place = this.turns.admit(message, context);
     try {
       const { deadline, abandoned } = context;
       const revised =
@@ -140,7 +97,7 @@ export class NexudusClient {
     let unknown: OutcomeUnknown | undefined;
     try {
       for (;;) {
-        const { slot, token } = await this.#turn(place, context);
+        const { slot, token } = await this.turns.take(place, context);
         effort.attempts += 1;
         const result = await this.#send(operation, body, token, context).catch((error: unknown) => {
           slot.end({ kind: 'unanswered' });
@@ -180,65 +137,6 @@ export class NexudusClient {
     } catch (error) {
       throw unknown !== undefined && isNotSent(error) ? unknown : error;
     }
-  }
-
-  #admit({ BusinessId, AiChannelSessionId }: NexudusMessage, { caller, deadline }: WriteContext): Place {
-    const session = AiChannelSessionId === undefined ? undefined : `${BusinessId}/${AiChannelSessionId}`;
-    try {
-      return this.pacer.admit({ caller, session, deadline });
-    } catch (error) {
-      if (error instanceof QuotaExhausted) this.metrics.quotaRefused.inc();
-      throw error;
-    }
-  }
-
-  /** A slot and a token. The token first, so that nobody holds a slot while a login is under way. */
-  async #turn(
-    place: Place,
-    { deadline, abandoned, effort }: WriteContext,
-  ): Promise<{ slot: Slot; token: string }> {
-    for (;;) {
-      if (this.tokens.current === undefined) await this.tokens.ready(deadline, abandoned);
-      const waitsSinceMs = this.clock.nowMs();
-      const slot = await this.#slot(place, abandoned);
-      const waitMs = this.clock.nowMs() - waitsSinceMs;
-      effort.waitMs += waitMs;
-      this.metrics.quotaWaitSeconds.observe(waitMs / 1000);
-      const token = this.tokens.current;
-      try {
-        if (abandoned.aborted) throw new WriteAbandoned();
-        this.circuit.check();
-        if (!deadline.allowsAttempt()) throw new UpstreamUnavailable('no-token', 1_000);
-        if (token !== undefined) return { slot, token };
-      } catch (error) {
-        slot.end({ kind: 'not-sent' });
-        throw error;
-      }
-      // The token ended while the write waited for its turn.
-      slot.end({ kind: 'not-sent' });
-    }
-  }
-
-  async #slot(place: Place, abandoned: AbortSignal): Promise<Slot> {
-    if (abandoned.aborted) throw new WriteAbandoned();
-    return new Promise((resolve, reject) => {
-      const abandon = (): void => {
-        place.leave();
-        reject(new WriteAbandoned());
-      };
-      abandoned.addEventListener('abort', abandon);
-      place.requestSlot(
-        (slot) => {
-          abandoned.removeEventListener('abort', abandon);
-          resolve(slot);
-        },
-        (error) => {
-          abandoned.removeEventListener('abort', abandon);
-          this.metrics.quotaRefused.inc();
-          reject(error);
-        },
-      );
-    });
   }
 
   #send(

@@ -18,6 +18,7 @@ import { observeQuota } from './quota.metrics.js';
 import { TokenEndpoint } from './token.endpoint.js';
 import { undiciAdapter } from './undici.adapter.js';
 import { UpstreamTransport } from './upstream.transport.js';
+import { WriteTurns } from './write.turns.js';
 
 const POOL = Symbol('undici pool');
 const CONNECTIONS = 128;
@@ -76,6 +77,7 @@ class UpstreamPoolModule implements OnApplicationShutdown {
     AccountCheck,
     AccountRefusals,
     MessageReader,
+    WriteTurns,
     TokenEndpoint,
     PacedCalls,
     UpstreamTransport,

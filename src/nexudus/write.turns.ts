@@ -1,0 +1,88 @@
+import { Injectable } from '@nestjs/common';
+import { Clock } from '../clock/clock.js';
+import { Metrics } from '../observability/metrics.js';
+import { AccessTokenSource } from './access-token.source.js';
+import { Circuit } from './circuit.js';
+import { QuotaExhausted, UpstreamUnavailable, WriteAbandoned } from './nexudus.errors.js';
+import { Pacer, type Place, type Slot } from './pacer.js';
+import type { NexudusMessage, WriteContext } from './write.js';
+
+/** Gets a write all that it needs to be sent: a place in the line, then a token and a slot. */
+@Injectable()
+export class WriteTurns {
+  constructor(
+    private readonly tokens: AccessTokenSource,
+    private readonly pacer: Pacer,
+    private readonly circuit: Circuit,
+    private readonly clock: Clock,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /**
+   * Takes a write in.
+   *
+   * @throws QuotaExhausted when its turn would come too late
+   */
+  admit({ BusinessId, AiChannelSessionId }: NexudusMessage, { caller, deadline }: WriteContext): Place {
+    const session = AiChannelSessionId === undefined ? undefined : `${BusinessId}/${AiChannelSessionId}`;
+    try {
+      return this.pacer.admit({ caller, session, deadline });
+    } catch (error) {
+      if (error instanceof QuotaExhausted) this.metrics.quotaRefused.inc();
+      throw error;
+    }
+  }
+
+  /**
+   * A slot and a token. The token first, so that nobody holds a slot while a login is under way.
+   *
+   * @throws NexudusError of the kinds that say that nothing was sent
+   */
+  async take(
+    place: Place,
+    { deadline, abandoned, effort }: WriteContext,
+  ): Promise<{ slot: Slot; token: string }> {
+    for (;;) {
+      if (this.tokens.current === undefined) await this.tokens.ready(deadline, abandoned);
+      const waitsSinceMs = this.clock.nowMs();
+      const slot = await this.#slot(place, abandoned);
+      const waitMs = this.clock.nowMs() - waitsSinceMs;
+      effort.waitMs += waitMs;
+      this.metrics.quotaWaitSeconds.observe(waitMs / 1000);
+      const token = this.tokens.current;
+      try {
+        if (abandoned.aborted) throw new WriteAbandoned();
+        this.circuit.check();
+        if (!deadline.allowsAttempt()) throw new UpstreamUnavailable('no-token', 1_000);
+        if (token !== undefined) return { slot, token };
+      } catch (error) {
+        slot.end({ kind: 'not-sent' });
+        throw error;
+      }
+      // The token ended while the write waited for its turn.
+      slot.end({ kind: 'not-sent' });
+    }
+  }
+
+  async #slot(place: Place, abandoned: AbortSignal): Promise<Slot> {
+    if (abandoned.aborted) throw new WriteAbandoned();
+    return new Promise((resolve, reject) => {
+      const abandon = (): void => {
+        place.leave();
+        reject(new WriteAbandoned());
+      };
+      abandoned.addEventListener('abort', abandon);
+      place.requestSlot(
+        (slot) => {
+          abandoned.removeEventListener('abort', abandon);
+          resolve(slot);
+        },
+        (error) => {
+          abandoned.removeEventListener('abort', abandon);
+          this.metrics.quotaRefused.inc();
+          reject(error);
+        },
+      );
+    });
+  }
+}
