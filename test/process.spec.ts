@@ -163,11 +163,14 @@ describe('SIGTERM', () => {
     const waiting = post(api, 'waiting');
     await sandbox.waitForCall(({ throttled, status }) => throttled && status !== undefined);
     const half = connect(Number(new URL(api).port), '127.0.0.1');
+    await once(half, 'connect');
     half.write(
       `POST /v1/chat-messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${KEYS.everything}\r\n` +
         'content-type: application/json\r\ncontent-length: 100\r\n\r\n{',
     );
     await service.line((line) => line.includes('throttled'));
+    // What came after it is answered, so it has begun to be read: one that was not even accepted hears nothing.
+    for (let n = 0; n < 3; n += 1) await (await fetch(`${api}/problems`)).text();
     service.child.kill('SIGTERM');
     const answer = await waiting;
     expect(answer.status).toBe(503);
