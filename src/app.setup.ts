@@ -65,9 +65,9 @@ export async function startApp(config: AppConfig, logger: Logger): Promise<Runni
   });
   const server = adapter.getInstance();
   readJsonBodies(server);
-  const pacer = app.get(Pacer);
-  broken.watch(server, () => rateLimitHeaders(pacer.windows()));
-  addRequestHooks(server, app);
+  const rateLimit = rateLimitHeaders(app.get(Pacer));
+  broken.watch(server, rateLimit);
+  addRequestHooks(server, app, rateLimit);
 
   await app.get(ClientAuthenticator).start();
   await app.get(AccessTokenSource).start();

@@ -1,25 +1,30 @@
 import type { INestApplication } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { callerName } from './client-auth/caller.js';
 import { ClientAuthenticator } from './client-auth/client-authenticator.js';
 import { Clock } from './clock/clock.js';
 import { AppLogger } from './observability/app-logger.js';
 import { Lifecycle } from './observability/lifecycle.js';
 import { Metrics } from './observability/metrics.js';
-import { rateLimitHeaders } from './nexudus/rate-limit.headers.js';
-import { Pacer } from './nexudus/pacer.js';
+import { pathOf } from './observability/request-path.js';
 import { Problem } from './problem-details/problem.js';
 
 /**
  * What happens to every request before its body is read, and after its answer is sent. Fastify's hooks and not
  * Nest's guards, since those run after the body was read: a caller without a key must cost next to nothing.
+ *
+ * @param rateLimit the headers about the write budget as it is now
  */
-export function addRequestHooks(server: FastifyInstance, app: INestApplication): void {
+export function addRequestHooks(
+  server: FastifyInstance,
+  app: INestApplication,
+  rateLimit: () => Record<string, string>,
+): void {
   const authenticator = app.get(ClientAuthenticator);
   const lifecycle = app.get(Lifecycle);
   const clock = app.get(Clock);
   const log = app.get(AppLogger);
   const metrics = app.get(Metrics);
-  const pacer = app.get(Pacer);
   const routes = new RouteTable(server);
   const reading = new Set<FastifyReply>();
 
@@ -61,7 +66,7 @@ export function addRequestHooks(server: FastifyInstance, app: INestApplication):
   // One line a request, when its outcome is known and its answer is out. Not in onResponse: that never comes for
   // a caller who hung up, whose message may have been sent all the same.
   server.addHook('onSend', async (request, reply) => {
-    void reply.headers(rateLimitHeaders(pacer.windows()));
+    void reply.headers(rateLimit());
     const end = (): void => {
       reading.delete(reply);
       lifecycle.requestEnded();
@@ -80,7 +85,7 @@ export function addRequestHooks(server: FastifyInstance, app: INestApplication):
           status: reply.statusCode,
           durationMs: Math.round(durationMs * 10) / 10,
           waitMs: Math.round(waitMs),
-          caller: request.caller && `${request.caller.kind}:${request.caller.id}`,
+          caller: request.caller && callerName(request.caller),
           outcome,
           problem,
           attempts,
@@ -113,7 +118,7 @@ class RouteTable {
 
   /** Not found, or not with this method: then with `Allow` (RFC 9110 section 15.5.6). */
   refusal(url: string): Problem {
-    const [path = ''] = url.split('?');
+    const path = pathOf(url);
     const allowed = [...this.#methods.values()].find(({ pattern }) => pattern.test(path));
     if (allowed === undefined)
       return new Problem('not-found', { detail: 'Nothing is served under this path.' });

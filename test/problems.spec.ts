@@ -1,7 +1,8 @@
 import { connect } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import { PROBLEM_TYPES } from '../src/problem-details/problem.catalogue.js';
-import { KEYS, startService } from './support/service.js';
+import { KEYS, rawCreate, startService } from './support/service.js';
+import { until } from './support/until.js';
 
 const AUTHORIZED = { authorization: `Bearer ${KEYS.everything}` };
 const JSON_BODY = { ...AUTHORIZED, 'content-type': 'application/json' };
@@ -177,12 +178,7 @@ describe('broken HTTP', () => {
     const { app, sandbox } = await startService();
     sandbox.next({ kind: 'slow', ms: 100 });
     const body = JSON.stringify({ businessId: 1, content: 'x' });
-    const answer = await exchange(
-      app.apiPort,
-      `POST /v1/chat-messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${KEYS.everything}\r\n` +
-        `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}}`,
-      false,
-    );
+    const answer = await exchange(app.apiPort, `${rawCreate(body)}}`, false);
     expect(answer).toMatch(/^HTTP\/1\.1 201 /);
     expect(answer).not.toContain('malformed-request');
     expect(sandbox.messages.size).toBe(1);
@@ -191,15 +187,8 @@ describe('broken HTTP', () => {
   it('of a client who hangs up in the middle of its body is not a fault of ours', async () => {
     const { app, log } = await startService();
     const socket = connect(app.apiPort, '127.0.0.1');
-    socket.write(
-      `POST /v1/chat-messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${KEYS.everything}\r\n` +
-        'content-type: application/json\r\ncontent-length: 100\r\n\r\n{',
-      () => {
-        socket.destroySoon();
-      },
-    );
-    while (!log.some(({ message }) => message === 'request'))
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    socket.write(rawCreate('{', 100), () => { socket.destroySoon(); });
+    await until(() => log.some(({ message }) => message === 'request'));
     expect(log.find(({ message }) => message === 'request')).toMatchObject({
       problem: 'malformed-request',
       outcome: 'not-sent',

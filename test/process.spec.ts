@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { NexudusSandbox } from '../src/sandbox/nexudus-sandbox.js';
-import { environmentFor, KEYS } from './support/service.js';
+import { environmentFor, KEYS, rawCreate } from './support/service.js';
 
 // The built service as a process of its own, as operators run it: `npm test` builds it first.
 
@@ -86,6 +86,16 @@ const post = (api: string, content: string): Promise<Response> =>
     body: JSON.stringify({ businessId: 1, content }),
   });
 
+/** Sends a message that Nexudus has and does not answer before `release()`. */
+async function sendOne(sandbox: NexudusSandbox, api: string): Promise<{ answer: Promise<Response> }> {
+  sandbox.next({ kind: 'hang' });
+  const answer = post(api, 'under way');
+  await sandbox.waitForCall(
+    ({ json }) => (json as { Content?: string } | undefined)?.Content === 'under way',
+  );
+  return { answer };
+}
+
 describe('a start', () => {
   it('with an unusable configuration reports every fault and exits with 78', async () => {
     const service = new Process('dist/main.js', {
@@ -143,15 +153,11 @@ describe('SIGTERM', () => {
   it('finishes what is sent, closes everything, and exits with 0', async () => {
     const { service, sandbox, api } = await startService();
     await post(api, 'first');
-    sandbox.next({ kind: 'hang' });
-    const underWay = post(api, 'under way');
-    await sandbox.waitForCall(
-      ({ json }) => (json as { Content?: string } | undefined)?.Content === 'under way',
-    );
+    const { answer } = await sendOne(sandbox, api);
     service.child.kill('SIGTERM');
     await service.line((line) => line.includes('"stopping"'));
     sandbox.release();
-    expect((await underWay).status).toBe(201);
+    expect((await answer).status).toBe(201);
     expect(await service.exit()).toBe(0);
     expect(service.records().at(-1)).toMatchObject({ message: 'stopped' });
   });
@@ -164,10 +170,7 @@ describe('SIGTERM', () => {
     await sandbox.waitForCall(({ throttled, status }) => throttled && status !== undefined);
     const half = connect(Number(new URL(api).port), '127.0.0.1');
     await once(half, 'connect');
-    half.write(
-      `POST /v1/chat-messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${KEYS.everything}\r\n` +
-        'content-type: application/json\r\ncontent-length: 100\r\n\r\n{',
-    );
+    half.write(rawCreate('{', 100));
     await service.line((line) => line.includes('throttled'));
     // What came after it is answered, so it has begun to be read: one that was not even accepted hears nothing.
     for (let n = 0; n < 3; n += 1) await (await fetch(`${api}/problems`)).text();
@@ -201,17 +204,13 @@ describe('SIGTERM', () => {
   it('a second time changes nothing: what is sent is finished', async () => {
     const { service, sandbox, api } = await startService();
     await post(api, 'first');
-    sandbox.next({ kind: 'hang' });
-    const underWay = post(api, 'under way');
-    await sandbox.waitForCall(
-      ({ json }) => (json as { Content?: string } | undefined)?.Content === 'under way',
-    );
+    const { answer } = await sendOne(sandbox, api);
     service.child.kill('SIGTERM');
     await service.line((line) => line.includes('"stopping"'));
     service.child.kill('SIGTERM');
     service.child.kill('SIGINT');
     sandbox.release();
-    expect((await underWay).status).toBe(201);
+    expect((await answer).status).toBe(201);
     expect(await service.exit()).toBe(0);
   });
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { startService, type TestService } from './support/service.js';
+import { until } from './support/until.js';
 
 const OLD = { username: 'service@example.com', password: 'sandbox-password', roles: 'all' as const };
 const NEW = { username: 'successor@example.com', password: 'another-password', roles: 'all' as const };
@@ -42,10 +43,6 @@ async function startWith(volume: { path: string }): Promise<TestService> {
 
 const logged = ({ log }: TestService, text: string): boolean =>
   log.some(({ message }) => typeof message === 'string' && message.startsWith(text));
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
 
 async function metric({ app }: TestService, name: string): Promise<string[]> {
   const text = await (await fetch(`http://127.0.0.1:${app.managementPort}/metrics`)).text();

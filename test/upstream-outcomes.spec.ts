@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import type { Scenario } from '../src/sandbox/nexudus-sandbox.js';
 import { startService } from './support/service.js';
+import { until } from './support/until.js';
 
 const MESSAGE = { businessId: 1, content: 'x' };
 const ERRORS = [
@@ -292,8 +293,3 @@ describe('a caller who hangs up', () => {
     expect([...sandbox.messages.values()].map(({ Content }) => Content)).toEqual(['x', 'next']);
   });
 });
-
-/** Waits for what the log or the sandbox will show, one turn of the event loop at a time. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
-}

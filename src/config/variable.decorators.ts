@@ -1,6 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { Transform } from 'class-transformer';
 import { ValidateBy } from 'class-validator';
+import { isHeaderValue } from './header-value.js';
 import { parseWindows } from './windows.js';
 
 /**
@@ -68,7 +69,7 @@ export const Text = (): PropertyDecorator =>
 /** It is sent as a header, as it is. */
 export const HeaderValue = (): PropertyDecorator =>
   variable('must be visible ASCII characters without spaces', (text) =>
-    /^[\x21-\x7e]{1,256}$/.test(text) ? text : undefined,
+    isHeaderValue(text) ? text : undefined,
   );
 
 /** As {@link Text}, but leading and trailing space belongs to it. */

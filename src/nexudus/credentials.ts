@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isHeaderValue } from '../config/header-value.js';
 import type { CredentialsOrigin } from '../config/sections.js';
 
 /** What a password login at Nexudus takes. */
@@ -35,7 +36,7 @@ export async function readCredentials(origin: CredentialsOrigin, clientId: strin
   );
   if (username === undefined) throw new CredentialsUnusable('the file "username" is missing or empty');
   if (password === undefined) throw new CredentialsUnusable('the file "password" is missing or empty');
-  if (ownClientId !== undefined && !/^[\x21-\x7e]{1,256}$/.test(ownClientId)) {
+  if (ownClientId !== undefined && !isHeaderValue(ownClientId)) {
     throw new CredentialsUnusable('the file "client-id" must hold visible ASCII characters without spaces');
   }
   return { username, password, totpSecret, clientId: ownClientId ?? clientId };

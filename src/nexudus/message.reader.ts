@@ -17,7 +17,8 @@ export interface MessageRecord {
   readonly carriedOver: Readonly<Record<string, unknown>>;
 }
 
-const PATH = '/api/sys/openaichatmessages';
+/** Of chat messages: create and replace on it, read below it. */
+export const MESSAGES_PATH = '/api/sys/openaichatmessages';
 const UNKNOWN_TO_CALLERS = [
   'CoworkerMessageId',
   'HelpDeskMessageId',
@@ -73,7 +74,7 @@ export class MessageReader {
     return this.calls.perform(
       () => ({
         method: 'GET',
-        path: `${PATH}/${id}`,
+        path: `${MESSAGES_PATH}/${id}`,
         headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
         timeoutMs: Math.max(1, Math.min(this.config.attemptTimeoutMs, deadline.remainingMs())),
         isWanted: () => !abandoned.aborted,

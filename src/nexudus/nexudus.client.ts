@@ -8,7 +8,7 @@ import { AccountRefusals } from './account.refusals.js';
 import { Circuit } from './circuit.js';
 import { readWriteResult, type Verdict, type WriteOperation } from './envelope.js';
 import { isNexudusError, OutcomeUnknown } from './nexudus.errors.js';
-import { MessageReader } from './message.reader.js';
+import { MESSAGES_PATH, MessageReader } from './message.reader.js';
 import { callEnd } from './paced-call.js';
 import type { Place, Slot } from './pacer.js';
 import { decide } from './retry.policy.js';
@@ -18,7 +18,6 @@ import type { NexudusMessage, Revise, WriteContext, WriteReceipt } from './write
 import { WriteTurns } from './write.turns.js';
 import { withoutValues } from './without-values.js';
 
-const PATH = '/api/sys/openaichatmessages';
 const METHODS = { create: 'POST', replace: 'PUT' } as const;
 /** Of the faults of one message, as many as a person reads. */
 const MOST_FAULTS = 100;
@@ -148,7 +147,7 @@ export class NexudusClient {
     const remainingMs = deadline.remainingMs();
     return this.transport.send({
       method: METHODS[operation],
-      path: PATH,
+      path: MESSAGES_PATH,
       headers: {
         authorization: `Bearer ${token}`,
         'content-type': 'application/json',

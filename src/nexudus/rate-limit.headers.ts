@@ -1,21 +1,27 @@
-import type { WindowState } from './pacer.js';
+import type { Pacer, WindowState } from './pacer.js';
 
 /**
  * What is left of the write budget, as `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-09):
  * a list of policies, each with its quota `q` and window `w` in seconds, what remains `r`, and the seconds `t` until
- * more does. Empty where there are no limits. Pure.
+ * more does. The returned function makes the headers of the moment; none where there are no limits.
  */
-export function rateLimitHeaders(windows: readonly WindowState[]): Record<string, string> {
-  const writes = windows.filter(({ kind }) => kind === 'write');
-  if (writes.length === 0) return {};
-  const policies = writes.map(
-    ({ window }) => `"${windowName(window.periodMs)}";q=${window.limit};w=${seconds(window.periodMs)}`,
-  );
-  const state = writes.map(({ window, assumedLimit, used, resetMs }) => {
-    const remaining = Math.max(0, assumedLimit - used);
-    return `"${windowName(window.periodMs)}";r=${remaining};t=${seconds(resetMs)}`;
-  });
-  return { 'ratelimit-policy': policies.join(', '), ratelimit: state.join(', ') };
+export function rateLimitHeaders(pacer: Pick<Pacer, 'windows'>): () => Record<string, string> {
+  // The policy is the configuration: written once, not with every answer.
+  const policy = writeWindows(pacer)
+    .map(({ window }) => `"${windowName(window.periodMs)}";q=${window.limit};w=${seconds(window.periodMs)}`)
+    .join(', ');
+  if (policy === '') return () => ({});
+  return () => {
+    const state = writeWindows(pacer).map(({ window, assumedLimit, used, resetMs }) => {
+      const remaining = Math.max(0, assumedLimit - used);
+      return `"${windowName(window.periodMs)}";r=${remaining};t=${seconds(resetMs)}`;
+    });
+    return { 'ratelimit-policy': policy, ratelimit: state.join(', ') };
+  };
+}
+
+function writeWindows(pacer: Pick<Pacer, 'windows'>): WindowState[] {
+  return pacer.windows().filter(({ kind }) => kind === 'write');
 }
 
 /** The period in the words of the configuration: `1m`, `1d`, `100ms`. */

@@ -4,6 +4,7 @@ import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { ObservabilityConfig } from '../config/sections.js';
 import { Lifecycle } from './lifecycle.js';
 import { Metrics } from './metrics.js';
+import { pathOf } from './request-path.js';
 
 interface ManagementAnswer {
   readonly status: number;
@@ -48,7 +49,7 @@ export class ManagementServer implements OnApplicationShutdown {
   }
 
   async #answer(url: string): Promise<ManagementAnswer> {
-    const [path = ''] = url.split('?');
+    const path = pathOf(url);
     const route = Object.hasOwn(this.#routes, path) ? this.#routes[path] : undefined;
     try {
       return (await route?.()) ?? json(404, { status: 'no such route' });

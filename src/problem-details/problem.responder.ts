@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ProblemsConfig } from '../config/sections.js';
+import { pathOf } from '../observability/request-path.js';
 import type { Problem } from './problem.js';
 
 /** The media type of RFC 9457 section 3. */
@@ -39,10 +40,4 @@ export class ProblemResponder {
 
 function identify(request: FastifyRequest): { path: string; id: string } {
   return { path: pathOf(request.url), id: request.id };
-}
-
-/** The path of a request target, without the query: that may hold what nobody wants repeated. */
-function pathOf(url: string): string {
-  const end = url.indexOf('?');
-  return end === -1 ? url : url.slice(0, end);
 }

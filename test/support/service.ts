@@ -86,6 +86,14 @@ export async function startService(
   };
 }
 
+/** The bytes of a request to create a message; with a longer `length` than the body, of one that is not all there. */
+export function rawCreate(body: string, length = body.length): string {
+  return (
+    `POST /v1/chat-messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${KEYS.everything}\r\n` +
+    `content-type: application/json\r\ncontent-length: ${length}\r\n\r\n${body}`
+  );
+}
+
 /** What a service needs from its environment to run against a fake Nexudus. */
 export function environmentFor(nexudusUrl: string): Record<string, string> {
   return {
