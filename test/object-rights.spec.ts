@@ -59,6 +59,8 @@ describe('a caller who is restricted to some businesses', () => {
     [{ kind: 'error-500' }],
     [{ kind: 'json', status: 200, body: { Id: 1, BusinessId: 1 } }],
     [{ kind: 'html', status: 200 }],
+    // The edge's, not Nexudus' own: it says nothing about the message.
+    [{ kind: 'html', status: 404 }],
   ] as const)('is never let through where the record cannot be read: %j', async (scenario) => {
     const { replace, sandbox } = await startService();
     const { Id } = sandbox.seed({ BusinessId: 1 });

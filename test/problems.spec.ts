@@ -187,7 +187,9 @@ describe('broken HTTP', () => {
   it('of a client who hangs up in the middle of its body is not a fault of ours', async () => {
     const { app, log } = await startService();
     const socket = connect(app.apiPort, '127.0.0.1');
-    socket.write(rawCreate('{', 100), () => { socket.destroySoon(); });
+    socket.write(rawCreate('{', 100), () => {
+      socket.destroySoon();
+    });
     await until(() => log.some(({ message }) => message === 'request'));
     expect(log.find(({ message }) => message === 'request')).toMatchObject({
       problem: 'malformed-request',

@@ -42,7 +42,8 @@ export function readWriteResult(operation: WriteOperation, result: WireResult): 
   }
 }
 
-function readAnswer(operation: WriteOperation, { status, body, cutOffBy }: WireAnswer): Verdict {
+function readAnswer(operation: WriteOperation, answer: WireAnswer): Verdict {
+  const { status, body, cutOffBy } = answer;
   // 409 is how Nexudus throttles, "for legacy reasons"; it never means a conflict on these calls.
   if (status === 409 || status === 429) return { kind: 'throttled' };
   if (status === 401) return { kind: 'unauthorized' };
@@ -52,15 +53,21 @@ function readAnswer(operation: WriteOperation, { status, body, cutOffBy }: WireA
   if (cutOffBy !== undefined) return unknown(cutOffBy === 'timeout' ? 'timeout' : 'unusable-answer');
   const json = parseJson(body);
   const envelope = isObject(json) ? json : undefined;
-  // An HTML 404 comes from the edge and tells nothing about the message; Nexudus' own is JSON or empty.
-  if (status === 404 && operation === 'replace' && (body.trim() === '' || json !== undefined))
-    return { kind: 'not-found' };
+  if (operation === 'replace' && saysNotFound(answer)) return { kind: 'not-found' };
   if (envelope === undefined) return unknown('unusable-answer');
   if (status >= 200 && status < 300) return readEnvelope(operation, envelope);
   const decidedAgainst =
     envelope['WasSuccessful'] === false ||
     (Array.isArray(envelope['Errors']) && envelope['Errors'].length > 0);
   return status >= 400 && decidedAgainst ? readRefusal(operation, envelope) : unknown('unusable-answer');
+}
+
+/**
+ * Whether a whole answer says that the record is not there. Nexudus' own 404 is JSON or empty; an HTML one comes from
+ * the edge, and tells nothing about the record.
+ */
+export function saysNotFound({ status, body, cutOffBy }: WireAnswer): boolean {
+  return status === 404 && cutOffBy === undefined && (body.trim() === '' || parseJson(body) !== undefined);
 }
 
 function readEnvelope(operation: WriteOperation, envelope: Record<string, unknown>): Verdict {

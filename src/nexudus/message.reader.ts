@@ -4,6 +4,7 @@ import { NexudusConfig } from '../config/sections.js';
 import { AccessTokenSource } from './access-token.source.js';
 import { AccountRefusals } from './account.refusals.js';
 import type { Deadline } from './deadline.js';
+import { saysNotFound } from './envelope.js';
 import { isObject, parseJson } from './json.js';
 import { AccessDenied, MessageNotFound, UpstreamUnavailable, WriteAbandoned } from './nexudus.errors.js';
 import { PacedCalls } from './paced-call.js';
@@ -53,7 +54,7 @@ export class MessageReader {
         const record = readRecord(id, result);
         if (record) return record;
       }
-      if (status === 404) throw new MessageNotFound();
+      if (result.kind === 'answer' && saysNotFound(result)) throw new MessageNotFound();
       if (status === 403) throw new AccessDenied('edge-blocked', TRY_NEXT_MS);
       if (status === 409 || status === 429) continue; // the pacer says when
       if (status === 401) {

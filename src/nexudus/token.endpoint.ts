@@ -62,7 +62,8 @@ export class TokenEndpoint {
       await this.#untilUnspent(totpSecret, isWanted);
       return this.#request(() => form(this.#spendCode(totpSecret)), clientId, isWanted);
     });
-    this.#lastCoded = login;
+    // One that failed in a way that never should must not keep all others from logging in.
+    this.#lastCoded = login.catch(() => undefined);
     return login;
   }
 
@@ -128,8 +129,10 @@ export class TokenEndpoint {
   }
 
   #spendCode(secret: string): string | undefined {
-    this.#spentSteps.clear();
-    this.#spentSteps.set(secret, Math.floor(this.clock.epochMs() / TOTP_PERIOD_MS));
+    const now = Math.floor(this.clock.epochMs() / TOTP_PERIOD_MS);
+    // Secrets that were in use before are forgotten when none of their codes is good any more, not sooner.
+    for (const [other, step] of this.#spentSteps) if (step < now) this.#spentSteps.delete(other);
+    this.#spentSteps.set(secret, now);
     return this.#codeOf(secret);
   }
 
