@@ -70,7 +70,7 @@ export function addRequestHooks(
     const end = (): void => {
       reading.delete(reply);
       lifecycle.requestEnded();
-      const { arrivedAtMs, attempts, waitMs, outcome, problem } = request.effort;
+      const { arrivedAtMs, attempts, waitMs, outcome, problem, replayed } = request.effort;
       const durationMs = clock.nowMs() - arrivedAtMs;
       const route = request.routeOptions.url ?? 'none';
       metrics.serverRequestSeconds.observe(
@@ -89,6 +89,7 @@ export function addRequestHooks(
           outcome,
           problem,
           attempts,
+          ...(replayed && { replayed }),
           ...(!reply.raw.writableFinished && { aborted: true }),
         },
         'request',

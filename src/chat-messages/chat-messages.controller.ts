@@ -1,20 +1,24 @@
-import { Body, Controller, HttpCode, Post, Put, Req, Res } from '@nestjs/common';
+import { Body, Controller, Post, Put, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type Caller, callerName } from '../client-auth/caller.js';
+import { type Caller, callerName, mayWriteFor } from '../client-auth/caller.js';
 import { Clock } from '../clock/clock.js';
 import { HttpConfig } from '../config/sections.js';
 import { Lifecycle } from '../observability/lifecycle.js';
 import { Deadline } from '../nexudus/deadline.js';
 import type { WriteContext } from '../nexudus/write.js';
-import { ChatMessageDto, type ChatMessageRepresentation } from './chat-message.dto.js';
+import { Problem } from '../problem-details/problem.js';
+import { ChatMessageDto } from './chat-message.dto.js';
 import { ChatMessagesService } from './chat-messages.service.js';
+import { IdempotencyKey } from './idempotency-key.decorator.js';
 import { MessageId } from './message-id.decorator.js';
 import { parsePreferWaitSeconds } from './prefer.js';
+import { WriteAnswers } from './write-answers.js';
 
 @Controller('v1/chat-messages')
 export class ChatMessagesController {
   constructor(
     private readonly messages: ChatMessagesService,
+    private readonly answers: WriteAnswers,
     private readonly config: HttpConfig,
     private readonly clock: Clock,
     private readonly lifecycle: Lifecycle,
@@ -22,26 +26,31 @@ export class ChatMessagesController {
 
   /** Creates a chat message. */
   @Post()
-  @HttpCode(201)
   async create(
+    @IdempotencyKey() key: string | undefined,
     @Body() message: ChatMessageDto,
     @Req() request: FastifyRequest,
-    @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<ChatMessageRepresentation> {
-    const created = await this.messages.create(message, callerOf(request), this.#context(request, reply));
-    void reply.header('location', `/v1/chat-messages/${created.id}`);
-    return created;
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const caller = authorize(message, request);
+    await this.answers.answer(request, reply, { operation: 'create', message, caller, key }, () =>
+      this.messages.create(message, this.#context(request, reply)),
+    );
   }
 
   /** Replaces a chat message: what is left out is cleared. */
   @Put(':id')
   async replace(
     @MessageId() id: number,
+    @IdempotencyKey() key: string | undefined,
     @Body() message: ChatMessageDto,
     @Req() request: FastifyRequest,
-    @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<ChatMessageRepresentation> {
-    return this.messages.replace(id, message, callerOf(request), this.#context(request, reply));
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const caller = authorize(message, request);
+    await this.answers.answer(request, reply, { operation: 'replace', id, message, caller, key }, () =>
+      this.messages.replace(id, message, caller, this.#context(request, reply)),
+    );
   }
 
   #context(request: FastifyRequest, reply: FastifyReply): WriteContext {
@@ -72,6 +81,13 @@ export class ChatMessagesController {
     void reply.header('preference-applied', `wait=${seconds}`);
     return seconds * 1000;
   }
+}
+
+/** The caller, who is one that may write for the business of the message. */
+function authorize({ businessId }: ChatMessageDto, request: FastifyRequest): Caller {
+  const caller = callerOf(request);
+  if (mayWriteFor(caller, businessId)) return caller;
+  throw new Problem('forbidden', { detail: 'The caller may not write for this business.' });
 }
 
 /** The routes here are not public, so the caller is known when a handler runs. */

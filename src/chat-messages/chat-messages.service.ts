@@ -4,11 +4,10 @@ import { ChatMessagesConfig } from '../config/sections.js';
 import { NexudusClient } from '../nexudus/nexudus.client.js';
 import type { Revise, WriteContext } from '../nexudus/write.js';
 import { MessageNotFound } from '../nexudus/nexudus.errors.js';
-import { Problem } from '../problem-details/problem.js';
 import type { ChatMessageDto, ChatMessageRepresentation } from './chat-message.dto.js';
 import { toNexudus, toRepresentation } from './chat-message.mapper.js';
 
-/** Creates and replaces chat messages: who may, what is sent, what comes back. */
+/** Creates and replaces chat messages for callers who may write for the business: what is sent, what comes back. */
 @Injectable()
 export class ChatMessagesService {
   constructor(
@@ -16,12 +15,7 @@ export class ChatMessagesService {
     private readonly config: ChatMessagesConfig,
   ) {}
 
-  async create(
-    message: ChatMessageDto,
-    caller: Caller,
-    context: WriteContext,
-  ): Promise<ChatMessageRepresentation> {
-    this.#authorize(message, caller);
+  async create(message: ChatMessageDto, context: WriteContext): Promise<ChatMessageRepresentation> {
     return toRepresentation(message, await this.nexudus.write('create', toNexudus(message), context));
   }
 
@@ -31,7 +25,6 @@ export class ChatMessagesService {
     caller: Caller,
     context: WriteContext,
   ): Promise<ChatMessageRepresentation> {
-    this.#authorize(message, caller);
     const replacement = toNexudus(message, id);
     const readFirst = caller.businesses !== '*' || this.config.updateReadFirst === 'always';
     const revise: Revise = ({ businessId, carriedOver }) => {
@@ -46,11 +39,5 @@ export class ChatMessagesService {
       readFirst ? revise : undefined,
     );
     return toRepresentation(message, { id, updatedAt });
-  }
-
-  #authorize({ businessId }: ChatMessageDto, caller: Caller): void {
-    if (!mayWriteFor(caller, businessId)) {
-      throw new Problem('forbidden', { detail: 'The caller may not write for this business.' });
-    }
   }
 }

@@ -5,6 +5,7 @@ import {
   ChatMessagesConfig,
   ClientAuthConfig,
   HttpConfig,
+  IdempotencyConfig,
   NexudusConfig,
   ObservabilityConfig,
   ProblemsConfig,
@@ -15,6 +16,7 @@ const SECTIONS = {
   chatMessages: ChatMessagesConfig,
   nexudus: NexudusConfig,
   clientAuth: ClientAuthConfig,
+  idempotency: IdempotencyConfig,
   problems: ProblemsConfig,
   observability: ObservabilityConfig,
 } satisfies Record<keyof AppConfig, unknown>;

@@ -63,13 +63,13 @@ describe('the defaults', () => {
         responseLimitBytes: 1_048_576,
       },
       clientAuth: { modes: ['api-key'], apiKeysFile: LEAST.AUTH_API_KEYS_FILE },
+      idempotency: { ttlMs: 86_400_000 },
       problems: { typeBaseUrl: '/problems/' },
       observability: { host: '0.0.0.0', managementPort: 9464, logLevel: 'info' },
     });
   });
 
   it.each<[keyof Environment, unknown]>([
-    ['IDEMPOTENCY_TTL_S', 86_400],
     ['NEXUDUS_UPDATE_READ_FIRST', 'restricted'],
     ['CORS_ORIGINS', []],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', undefined],

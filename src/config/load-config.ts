@@ -125,6 +125,7 @@ function toSections(env: Environment, hostName: string): AppConfig {
       responseLimitBytes: env.UPSTREAM_RESPONSE_LIMIT_BYTES,
     },
     clientAuth: { modes: authModes(env), apiKeysFile: env.AUTH_API_KEYS_FILE },
+    idempotency: { ttlMs: env.IDEMPOTENCY_TTL_S * 1000 },
     problems: { typeBaseUrl: env.PROBLEM_TYPE_BASE_URL },
     observability: { host: env.HOST, managementPort: env.MANAGEMENT_PORT, logLevel: env.LOG_LEVEL },
   };

@@ -54,6 +54,11 @@ export abstract class ClientAuthConfig {
   abstract readonly apiKeysFile: string | undefined;
 }
 
+/** How long the answers to keyed requests are kept. */
+export abstract class IdempotencyConfig {
+  abstract readonly ttlMs: number;
+}
+
 /** How problems are named. */
 export abstract class ProblemsConfig {
   /** Ends in `/`; a slug is appended to it. */
@@ -73,6 +78,7 @@ export interface AppConfig {
   readonly chatMessages: ChatMessagesConfig;
   readonly nexudus: NexudusConfig;
   readonly clientAuth: ClientAuthConfig;
+  readonly idempotency: IdempotencyConfig;
   readonly problems: ProblemsConfig;
   readonly observability: ObservabilityConfig;
 }

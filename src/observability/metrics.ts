@@ -74,6 +74,11 @@ export class Metrics {
     'nexudus_quota_refused_total',
     'Writes refused because their turn would come too late',
   );
+  readonly idempotencyRequests = this.#counter(
+    'idempotency_requests_total',
+    'Requests with an Idempotency-Key: claimed (a new key), replayed, in-use, reused (another body), refused (no room)',
+    ['result'],
+  );
   readonly circuitOpen = this.#gauge(
     'nexudus_circuit_open',
     '1 while nothing is sent because Nexudus does not answer',

@@ -10,6 +10,8 @@ export interface RequestEffort {
   outcome: string;
   /** The slug of the problem that was answered. */
   problem: string | undefined;
+  /** The answer is that of an earlier request with the same idempotency key. */
+  replayed?: true;
 }
 
 declare module 'fastify' {

@@ -18,7 +18,14 @@ export class ProblemResponder {
       .headers(problem.headers)
       .header('content-type', PROBLEM_MEDIA_TYPE)
       // Bytes, since to a text Fastify would add a charset, which this media type does not have.
-      .send(Buffer.from(JSON.stringify(problem.toBody(this.config.typeBaseUrl, identify(request)))));
+      .send(Buffer.from(this.toText(problem, request)));
+  }
+
+  /** The body, as it is sent. */
+  toText(problem: Problem, request: FastifyRequest): string {
+    return JSON.stringify(
+      problem.toBody(this.config.typeBaseUrl, { path: pathOf(request.url), id: request.id }),
+    );
   }
 
   /** The bytes of a whole HTTP/1.1 answer that ends the connection. */
@@ -36,8 +43,4 @@ export class ProblemResponder {
       body,
     ].join('\r\n');
   }
-}
-
-function identify(request: FastifyRequest): { path: string; id: string } {
-  return { path: pathOf(request.url), id: request.id };
 }

@@ -1,0 +1,54 @@
+/** An answer as it was given, so that it can be given again byte for byte. */
+export interface KeptAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly location: string | undefined;
+  readonly body: string;
+  /** What became of the message, for the log of a replay. */
+  readonly outcome: string;
+  /** The slug, where it is a problem. */
+  readonly problem: string | undefined;
+}
+
+/** The right to run what a key stands for. Whoever holds it settles or releases it. */
+export interface Lease {
+  readonly scope: string;
+  /** Fencing: a lease that somebody has taken over can no longer change anything. */
+  readonly token: number;
+}
+
+/** What a key is found to be. */
+export type Claim =
+  | {
+      readonly kind: 'claimed';
+      readonly lease: Lease;
+      /** Somebody held it and went silent: its message may have been sent. */
+      readonly takenOver: boolean;
+    }
+  | { readonly kind: 'running' }
+  | { readonly kind: 'settled'; readonly answer: KeptAnswer }
+  /** It was used with another body. */
+  | { readonly kind: 'reused' }
+  /** No more keys can be kept; those that are kept are not forgotten for it. */
+  | { readonly kind: 'full'; readonly retryAfterMs: number };
+
+/**
+ * Remembers what became of keyed requests. A scope is a key with all that it belongs to (caller, method, route, path
+ * id), as one text.
+ *
+ * Its promises, which one contract test asks of every store:
+ * - of many claims of one scope, one gets the lease;
+ * - a lease that is not renewed ends; the next claim of the same body takes it over, and is told so: never a free key;
+ * - an answer is kept for its time to live; one that is final may be forgotten earlier to make room, while what runs
+ *   and what is unknown never is.
+ */
+export abstract class IdempotencyStore {
+  /** @param leaseMs how long the lease holds, unless it is renewed */
+  abstract claim(scope: string, fingerprint: string, leaseMs: number): Promise<Claim>;
+  /** False when somebody has taken the lease over. */
+  abstract renew(lease: Lease, leaseMs: number): Promise<boolean>;
+  /** Keeps the answer for its time to live. False when somebody has taken the lease over: nothing is changed then. */
+  abstract settle(lease: Lease, answer: KeptAnswer, certainty: 'final' | 'unknown'): Promise<boolean>;
+  /** Frees the key: as if it had never been used. */
+  abstract release(lease: Lease): Promise<void>;
+}
