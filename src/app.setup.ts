@@ -17,6 +17,7 @@ import { requestIdOf } from './observability/request-id.js';
 import { ProblemResponder } from './problem-details/problem.responder.js';
 import { addRequestHooks } from './request-hooks.js';
 import { readJsonBodies } from './request-body/json-body.parser.js';
+import { SECURITY_HEADERS } from './security-headers.js';
 import { BrokenRequests } from './problem-details/broken-requests.js';
 
 /** Longer than the idle time-out of any ingress in front, so that it is never we who close a socket in use. */
@@ -66,8 +67,8 @@ export async function startApp(config: AppConfig, logger: Logger): Promise<Runni
   const server = adapter.getInstance();
   readJsonBodies(server);
   const rateLimit = rateLimitHeaders(app.get(Pacer));
-  broken.watch(server, rateLimit);
-  addRequestHooks(server, app, rateLimit);
+  broken.watch(server, () => ({ ...SECURITY_HEADERS, ...rateLimit() }));
+  await addRequestHooks(server, app, rateLimit);
 
   await app.get(ClientAuthenticator).start();
   await app.get(AccessTokenSource).start();

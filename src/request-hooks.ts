@@ -1,13 +1,17 @@
 import type { INestApplication } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { callerName } from './client-auth/caller.js';
+import { CallerLimit } from './client-auth/caller-limit.js';
 import { ClientAuthenticator } from './client-auth/client-authenticator.js';
 import { Clock } from './clock/clock.js';
+import { HttpConfig } from './config/sections.js';
+import { allowOrigins } from './cors.js';
 import { AppLogger } from './observability/app-logger.js';
 import { Lifecycle } from './observability/lifecycle.js';
 import { Metrics } from './observability/metrics.js';
-import { pathOf } from './observability/request-path.js';
 import { Problem } from './problem-details/problem.js';
+import { RouteTable } from './route-table.js';
+import { SECURITY_HEADERS } from './security-headers.js';
 
 /**
  * What happens to every request before its body is read, and after its answer is sent. Fastify's hooks and not
@@ -15,11 +19,12 @@ import { Problem } from './problem-details/problem.js';
  *
  * @param rateLimit the headers about the write budget as it is now
  */
-export function addRequestHooks(
+export async function addRequestHooks(
   server: FastifyInstance,
   app: INestApplication,
   rateLimit: () => Record<string, string>,
-): void {
+): Promise<void> {
+  const { corsOrigins, callerWaitingLimit } = app.get(HttpConfig);
   const authenticator = app.get(ClientAuthenticator);
   const lifecycle = app.get(Lifecycle);
   const clock = app.get(Clock);
@@ -27,6 +32,7 @@ export function addRequestHooks(
   const metrics = app.get(Metrics);
   const routes = new RouteTable(server);
   const reading = new Set<FastifyReply>();
+  const callerLimit = new CallerLimit(callerWaitingLimit);
 
   server.decorateRequest('caller', null);
   server.decorateRequest('effort');
@@ -40,8 +46,11 @@ export function addRequestHooks(
       outcome: 'done',
       problem: undefined,
     };
-    void reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' });
+    void reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
     reading.add(reply);
+  });
+  await allowOrigins(server, corsOrigins);
+  server.addHook('onRequest', async (request, reply) => {
     if (lifecycle.isStopping) {
       void reply.header('connection', 'close');
       throw shuttingDown();
@@ -50,9 +59,9 @@ export function addRequestHooks(
       throw new Problem('malformed-request', { detail: 'The header Host is missing.' });
     }
     if (request.is404) throw routes.refusal(request.url);
-    if (!request.routeOptions.config.public) {
-      request.caller = await authenticator.authenticate(request.headers.authorization);
-    }
+    if (request.routeOptions.config.public) return;
+    request.caller = await authenticator.authenticate(request.headers.authorization);
+    callerLimit.enter(request.caller);
   });
 
   // Whoever is still sending its body when the process stops is not waited for: its message was not sent.
@@ -70,6 +79,7 @@ export function addRequestHooks(
     const end = (): void => {
       reading.delete(reply);
       lifecycle.requestEnded();
+      if (request.caller !== null) callerLimit.leave(request.caller);
       const { arrivedAtMs, attempts, waitMs, outcome, problem, replayed } = request.effort;
       const durationMs = clock.nowMs() - arrivedAtMs;
       const route = request.routeOptions.url ?? 'none';
@@ -102,33 +112,6 @@ export function addRequestHooks(
 
 function shuttingDown(): Problem {
   return new Problem('shutting-down', { detail: 'This instance is stopping.', retryAfterMs: 1_000 });
-}
-
-/** The routes that are served: knows whether a path that has no such method has others. */
-class RouteTable {
-  readonly #methods = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>();
-
-  constructor(server: FastifyInstance) {
-    server.addHook('onRoute', ({ url, method }) => {
-      const pattern = new RegExp(`^${url.replace(/:[^/]+/g, '[^/]+').replace(/\*$/, '.*')}$`);
-      const route = this.#methods.get(url) ?? { pattern, methods: new Set<string>() };
-      for (const name of [method].flat()) route.methods.add(name);
-      this.#methods.set(url, route);
-    });
-  }
-
-  /** Not found, or not with this method: then with `Allow` (RFC 9110 section 15.5.6). */
-  refusal(url: string): Problem {
-    const path = pathOf(url);
-    const allowed = [...this.#methods.values()].find(({ pattern }) => pattern.test(path));
-    if (allowed === undefined)
-      return new Problem('not-found', { detail: 'Nothing is served under this path.' });
-    const allow = [...allowed.methods].sort().join(', ');
-    return new Problem('method-not-allowed', {
-      detail: `This path is served with ${allow}.`,
-      headers: { allow },
-    });
-  }
 }
 
 declare module 'fastify' {

@@ -42,6 +42,8 @@ describe('the defaults', () => {
         bodyLimitBytes: 262_144,
         requestDeadlineMs: 25_000,
         shutdownTimeoutMs: 25_000,
+        callerWaitingLimit: 1000,
+        corsOrigins: [],
       },
       chatMessages: { contentMaxLength: 16_384, updateReadFirst: 'restricted' },
       nexudus: {
@@ -71,7 +73,6 @@ describe('the defaults', () => {
 
   it.each<[keyof Environment, unknown]>([
     ['NEXUDUS_UPDATE_READ_FIRST', 'restricted'],
-    ['CORS_ORIGINS', []],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', undefined],
   ])('of %s is that of the contract', (name, value) => {
     expect(new Environment()[name]).toEqual(value);

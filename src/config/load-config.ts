@@ -108,6 +108,8 @@ function toSections(env: Environment, hostName: string): AppConfig {
       bodyLimitBytes: env.BODY_LIMIT_BYTES,
       requestDeadlineMs: env.REQUEST_DEADLINE_MS,
       shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
+      callerWaitingLimit: env.CALLER_WAITING_LIMIT,
+      corsOrigins: env.CORS_ORIGINS,
     },
     chatMessages: {
       contentMaxLength: env.CHAT_MESSAGE_MAX_LENGTH,

@@ -10,6 +10,10 @@ export abstract class HttpConfig {
   /** The longest a caller waits, and the default where it names no wait of its own. */
   abstract readonly requestDeadlineMs: number;
   abstract readonly shutdownTimeoutMs: number;
+  /** Requests of one caller that may be under way at once. */
+  abstract readonly callerWaitingLimit: number;
+  /** Of web pages that may call. */
+  abstract readonly corsOrigins: readonly string[];
 }
 
 /** The rules of a chat message that can be set. */

@@ -46,7 +46,6 @@ export class BrokenRequests {
       frameworkErrors: (_error, request, reply) => {
         void reply.headers({
           'x-request-id': request.id,
-          'x-content-type-options': 'nosniff',
           ...this.#headers(),
         });
         this.responder.send(malformed('The URL cannot be read.'), request, reply);

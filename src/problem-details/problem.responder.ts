@@ -36,7 +36,6 @@ export class ProblemResponder {
       `content-type: ${PROBLEM_MEDIA_TYPE}`,
       `content-length: ${Buffer.byteLength(body)}`,
       `x-request-id: ${requestId}`,
-      'x-content-type-options: nosniff',
       ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
       'connection: close',
       '',
