@@ -29,7 +29,7 @@ const files: readonly SourceFile[] = readdirSync(SRC, { recursive: true, encodin
   });
 
 const folderOf = (path: string): string => (path.includes('/') ? (path.split('/')[0] ?? '') : '');
-const GROUND = ['clock', 'config', 'observability'];
+const GROUND = ['clock', 'config', 'files', 'observability'];
 const CAPABILITIES = ['nexudus', 'problem-details', 'client-auth', 'request-body', 'idempotency'];
 /** The map and the ways to start it: they may know everything. */
 const TOP = '';

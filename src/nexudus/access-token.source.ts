@@ -1,11 +1,11 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Clock } from '../clock/clock.js';
 import { NexudusConfig } from '../config/sections.js';
+import { FileWatch } from '../files/file-watch.js';
 import { AppLogger } from '../observability/app-logger.js';
 import { Metrics } from '../observability/metrics.js';
 import { AccountRefusals } from './account.refusals.js';
-import { type Credentials, readCredentials } from './credentials.js';
-import { CredentialsWatch } from './credentials.watch.js';
+import { type Credentials, CredentialsUnusable, readCredentials } from './credentials.js';
 import type { Deadline } from './deadline.js';
 import { type AccessDeniedReason, UpstreamUnavailable } from './nexudus.errors.js';
 import { TokenEndpoint } from './token.endpoint.js';
@@ -24,7 +24,7 @@ export class AccessTokenSource implements OnApplicationShutdown {
   #session: TokenSession | undefined;
   /** Changed credentials that have yet to be proven. */
   #candidate: TokenSession | undefined;
-  #watch: CredentialsWatch | undefined;
+  #watch: FileWatch<Credentials> | undefined;
   /** Those that stand in the files, in use or not. */
   #newest: Credentials | undefined;
   /** Callers that wait, to be woken when other credentials take over or are turned down. */
@@ -56,10 +56,18 @@ export class AccessTokenSource implements OnApplicationShutdown {
     this.#session = this.#sessionFor(credentials);
     void this.#session.renew();
     if (origin.kind === 'directory') {
-      const read = (): Promise<Credentials> => readCredentials(origin, clientId);
-      this.#watch = new CredentialsWatch(read, credentials, this.clock, this.log, (changed) => {
-        this.#prove(changed);
-      });
+      const files = {
+        read: () => readCredentials(origin, clientId),
+        fingerprint: (found: Credentials) => JSON.stringify(found),
+        changed: (found: Credentials) => {
+          this.#prove(found);
+        },
+        unusable: (error: unknown) => {
+          const reason = error instanceof CredentialsUnusable ? error.message : 'cannot be read';
+          this.log.error({ reason }, 'The credentials cannot be used as they are now; the old ones serve on');
+        },
+      };
+      this.#watch = new FileWatch(files, credentials, this.clock);
     }
   }
 
