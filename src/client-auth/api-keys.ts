@@ -23,8 +23,16 @@ const SHA256_HEX = /^[0-9a-f]{64}$/i;
 export class ApiKeys {
   readonly #byHash: ReadonlyMap<string, ApiKey>;
 
-  private constructor(byHash: ReadonlyMap<string, ApiKey>) {
+  private constructor(
+    byHash: ReadonlyMap<string, ApiKey>,
+    /** The text that they were read from. */
+    readonly source: string,
+  ) {
     this.#byHash = byHash;
+  }
+
+  get size(): number {
+    return this.#byHash.size;
   }
 
   /** @throws ApiKeysUnusable when the file cannot be read or is not as the contract says */
@@ -67,7 +75,7 @@ export class ApiKeys {
         expiresAtMs,
       });
     }
-    return new ApiKeys(byHash);
+    return new ApiKeys(byHash, text);
   }
 
   /**

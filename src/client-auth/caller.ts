@@ -1,7 +1,7 @@
 /** Who calls. */
 export interface Caller {
   /** How it proved itself; together with `id` it names the caller, so that a key cannot pose as a JWT. */
-  readonly kind: 'api-key' | 'anonymous';
+  readonly kind: 'jwt' | 'api-key' | 'anonymous';
   readonly id: string;
   /** The businesses it may write for. */
   readonly businesses: '*' | ReadonlySet<number>;

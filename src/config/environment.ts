@@ -1,6 +1,7 @@
 import {
   HeaderValue,
   HttpUrl,
+  HttpUrlWithQuery,
   NotAvailable,
   OneOf,
   Origins,
@@ -53,7 +54,7 @@ export class Environment {
   @SomeOf('jwt', 'api-key', 'none') AUTH_MODES?: string[];
   @HttpUrl() AUTH_JWT_ISSUER?: string;
   @Text() AUTH_JWT_AUDIENCE?: string;
-  @HttpUrl() AUTH_JWKS_URI?: string;
+  @HttpUrlWithQuery() AUTH_JWKS_URI?: string;
   @Text() AUTH_API_KEYS_FILE?: string;
 
   @OneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent') LOG_LEVEL = 'info';

@@ -64,7 +64,7 @@ describe('the defaults', () => {
         attemptTimeoutMs: 10_000,
         responseLimitBytes: 1_048_576,
       },
-      clientAuth: { modes: ['api-key'], apiKeysFile: LEAST.AUTH_API_KEYS_FILE },
+      clientAuth: { modes: ['api-key'], apiKeysFile: LEAST.AUTH_API_KEYS_FILE, jwt: undefined },
       idempotency: { ttlMs: 86_400_000 },
       problems: { typeBaseUrl: '/problems/' },
       observability: { host: '0.0.0.0', managementPort: 9464, logLevel: 'info' },
@@ -148,14 +148,17 @@ describe('a fault', () => {
     ['AUTH_MODES', 'api-key,password'],
     ['AUTH_MODES', ','],
     ['AUTH_JWT_ISSUER', 'login.example.com'],
+    ['AUTH_JWT_ISSUER', 'https://login.example.com/?tenant=1'],
     ['AUTH_JWKS_URI', 'file:///jwks.json'],
+    ['AUTH_JWKS_URI', 'https://user:pass@id.example.com/keys'],
+    ['AUTH_JWKS_URI', 'https://id.example.com/keys#top'],
     ['LOG_LEVEL', 'verbose'],
     ['SHUTDOWN_TIMEOUT_MS', '-1'],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
     ['DATABASE_URL', 'postgres://localhost/db'],
     ['DATABASE_URL_FILE', '/run/secrets/database-url'],
   ])('is found in %s=%s, and says what was expected', (variable, text) => {
-    const { faults } = errorOf({ ...LEAST, [variable]: text });
+    const { faults } = errorOf({ ...LEAST, AUTH_MODES: 'api-key', [variable]: text });
     expect(faults).toEqual([{ variable, expected: expect.stringMatching(/^must /) }]);
   });
 
@@ -279,27 +282,53 @@ describe('the credentials', () => {
 });
 
 describe('AUTH_MODES', () => {
+  const JWT = { AUTH_JWT_ISSUER: 'https://id.example.com/', AUTH_JWT_AUDIENCE: 'nexudus-bff' };
+  const NO_FILE = { AUTH_API_KEYS_FILE: '' };
+  const apiKeysFile = LEAST.AUTH_API_KEYS_FILE;
+  const jwt = { issuer: JWT.AUTH_JWT_ISSUER, audience: JWT.AUTH_JWT_AUDIENCE, jwksUri: undefined };
+  const jwksUri = 'https://id.example.com/keys?p=b2c';
+
   it.each<[string, Variables, AppConfig['clientAuth']]>([
-    ['api-key where a file is named', {}, { modes: ['api-key'], apiKeysFile: LEAST.AUTH_API_KEYS_FILE }],
+    ['api-key where a file is named', {}, { modes: ['api-key'], apiKeysFile, jwt: undefined }],
     [
-      'api-key as asked',
-      { AUTH_MODES: ' api-key ' },
-      { modes: ['api-key'], apiKeysFile: LEAST.AUTH_API_KEYS_FILE },
+      'jwt where an issuer is named, as it is written',
+      { ...NO_FILE, ...JWT },
+      { modes: ['jwt'], apiKeysFile: undefined, jwt },
+    ],
+    ['both where both are named', JWT, { modes: ['jwt', 'api-key'], apiKeysFile, jwt }],
+    [
+      'jwt with keys at an address with a query',
+      { ...NO_FILE, ...JWT, AUTH_JWKS_URI: jwksUri },
+      { modes: ['jwt'], apiKeysFile: undefined, jwt: { ...jwt, jwksUri } },
+    ],
+    [
+      'api-key as asked, whatever else is there',
+      { ...JWT, AUTH_MODES: ' api-key ' },
+      { modes: ['api-key'], apiKeysFile, jwt: undefined },
+    ],
+    [
+      'jwt as asked, whatever else is there',
+      { ...JWT, AUTH_MODES: 'jwt' },
+      { modes: ['jwt'], apiKeysFile: undefined, jwt },
     ],
     [
       'none for local work',
-      { AUTH_MODES: 'none', AUTH_API_KEYS_FILE: '' },
-      { modes: ['none'], apiKeysFile: undefined },
+      { AUTH_MODES: 'none' },
+      { modes: ['none'], apiKeysFile: undefined, jwt: undefined },
     ],
   ])('may be %s', (_, variables, clientAuth) => {
     expect(load(variables).clientAuth).toEqual(clientAuth);
   });
 
   it.each<[string, Variables, string[]]>([
-    ['nothing is configured', { AUTH_API_KEYS_FILE: '' }, ['AUTH_MODES']],
+    ['nothing is configured', NO_FILE, ['AUTH_MODES']],
     ['none stands beside another', { AUTH_MODES: 'none,api-key' }, ['AUTH_MODES']],
-    ['jwt is asked for, which this version does not have', { AUTH_MODES: 'jwt,api-key' }, ['AUTH_MODES']],
-    ['api-key has no file', { AUTH_MODES: 'api-key', AUTH_API_KEYS_FILE: '' }, ['AUTH_API_KEYS_FILE']],
+    ['jwt has no issuer', { AUTH_MODES: 'jwt', AUTH_JWT_AUDIENCE: 'x' }, ['AUTH_JWT_ISSUER']],
+    ['jwt has no audience', { AUTH_MODES: 'jwt', AUTH_JWT_ISSUER: 'https://x.test' }, ['AUTH_JWT_AUDIENCE']],
+    ['jwt has neither', { AUTH_MODES: 'jwt,api-key' }, ['AUTH_JWT_AUDIENCE', 'AUTH_JWT_ISSUER']],
+    ['an issuer is named without an audience', { AUTH_JWT_ISSUER: 'https://x.test' }, ['AUTH_JWT_AUDIENCE']],
+    ['an audience is named without an issuer', { AUTH_JWT_AUDIENCE: 'x' }, ['AUTH_JWT_ISSUER']],
+    ['api-key has no file', { AUTH_MODES: 'api-key', ...NO_FILE }, ['AUTH_API_KEYS_FILE']],
     ['none is asked for in production', { AUTH_MODES: 'none', NODE_ENV: 'production' }, ['AUTH_MODES']],
   ])('is refused when %s', (_, variables, faulty) => {
     expect([...new Set(faultyWith(variables))]).toEqual(faulty);
@@ -308,7 +337,10 @@ describe('AUTH_MODES', () => {
 
 describe('with NODE_ENV=production', () => {
   const URLS = ['NEXUDUS_BASE_URL', 'AUTH_JWT_ISSUER', 'AUTH_JWKS_URI'];
-  const each = (url: string): Variables => Object.fromEntries(URLS.map((name) => [name, url]));
+  const each = (url: string): Variables => ({
+    AUTH_JWT_AUDIENCE: 'nexudus-bff',
+    ...Object.fromEntries(URLS.map((name) => [name, url])),
+  });
 
   it.each([
     'https://id.example.com',

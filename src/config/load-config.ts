@@ -1,7 +1,8 @@
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { Environment } from './environment.js';
-import type { AppConfig, AuthMode, CredentialsOrigin } from './sections.js';
+import type { AppConfig, AuthMode, CredentialsOrigin, JwtConfig } from './sections.js';
+import { isSecureUrl } from './secure-url.js';
 
 /** One variable that is not as it must be. Never holds the value: it may be a secret. */
 export interface ConfigFault {
@@ -53,6 +54,9 @@ export function loadConfig(variables: Variables, hostName: string): AppConfig {
 /** The names of all environment variables that are read. */
 export const KNOWN: ReadonlySet<string> = new Set(Object.keys(plainToInstance(Environment, {})));
 
+/** Any of them asks for JWTs, so that a half of what they need is a fault and not ignored. */
+const JWT_VARIABLES = ['AUTH_JWT_ISSUER', 'AUTH_JWT_AUDIENCE', 'AUTH_JWKS_URI'] as const;
+
 /** @param isSet whether a variable is there, readable or not */
 function rulesBetween(env: Environment, isSet: (name: keyof Environment) => boolean): ConfigFault[] {
   const modes = authModes(env);
@@ -63,13 +67,17 @@ function rulesBetween(env: Environment, isSet: (name: keyof Environment) => bool
       'must be set (or both NEXUDUS_USERNAME and NEXUDUS_PASSWORD, for local work)',
     ],
     [
-      modes.length === 0 && !isSet('AUTH_API_KEYS_FILE'),
+      modes.length === 0 && ![...JWT_VARIABLES, 'AUTH_API_KEYS_FILE' as const].some(isSet),
       'AUTH_MODES',
-      'needs a way to authenticate callers: set AUTH_API_KEYS_FILE',
+      'needs a way to authenticate callers: set AUTH_JWT_ISSUER and AUTH_JWT_AUDIENCE, or AUTH_API_KEYS_FILE',
     ],
     [env.PORT !== 0 && env.PORT === env.MANAGEMENT_PORT, 'MANAGEMENT_PORT', 'must be another port than PORT'],
     [modes.length > 1 && modes.includes('none'), 'AUTH_MODES', 'must not combine none with another mode'],
-    [modes.includes('jwt'), 'AUTH_MODES', 'must not name jwt: this version authenticates by API key only'],
+    ...(['AUTH_JWT_ISSUER', 'AUTH_JWT_AUDIENCE'] as const).map((name): [boolean, string, string] => [
+      modes.includes('jwt') && !isSet(name),
+      name,
+      'must be set where callers authenticate by JWT',
+    ]),
     [
       modes.includes('api-key') && !isSet('AUTH_API_KEYS_FILE'),
       'AUTH_API_KEYS_FILE',
@@ -90,14 +98,15 @@ function rulesBetween(env: Environment, isSet: (name: keyof Environment) => bool
 /** Where no mode is named, those that are configured. */
 function authModes(env: Environment): AuthMode[] {
   if (env.AUTH_MODES) return env.AUTH_MODES as AuthMode[];
-  return env.AUTH_API_KEYS_FILE ? ['api-key'] : [];
+  const modes: AuthMode[] = [];
+  if (JWT_VARIABLES.some((name) => env[name])) modes.push('jwt');
+  if (env.AUTH_API_KEYS_FILE) modes.push('api-key');
+  return modes;
 }
 
-/** Over https, or to this very machine. */
+/** One that is not there has its own fault, where it is needed. */
 function isSecure(url: string | undefined): boolean {
-  if (url === undefined || !URL.canParse(url)) return true;
-  const { protocol, hostname } = new URL(url);
-  return protocol === 'https:' || /^(localhost|\[::1\]|127(\.\d+){3})$/.test(hostname);
+  return url === undefined || isSecureUrl(url);
 }
 
 function toSections(env: Environment, hostName: string): AppConfig {
@@ -126,10 +135,22 @@ function toSections(env: Environment, hostName: string): AppConfig {
       attemptTimeoutMs: env.NEXUDUS_ATTEMPT_TIMEOUT_MS,
       responseLimitBytes: env.UPSTREAM_RESPONSE_LIMIT_BYTES,
     },
-    clientAuth: { modes: authModes(env), apiKeysFile: env.AUTH_API_KEYS_FILE },
+    clientAuth: {
+      modes: authModes(env),
+      apiKeysFile: authModes(env).includes('api-key') ? env.AUTH_API_KEYS_FILE : undefined,
+      jwt: authModes(env).includes('jwt') ? jwtConfig(env) : undefined,
+    },
     idempotency: { ttlMs: env.IDEMPOTENCY_TTL_S * 1000 },
     problems: { typeBaseUrl: env.PROBLEM_TYPE_BASE_URL },
     observability: { host: env.HOST, managementPort: env.MANAGEMENT_PORT, logLevel: env.LOG_LEVEL },
+  };
+}
+
+function jwtConfig(env: Environment): JwtConfig {
+  return {
+    issuer: env.AUTH_JWT_ISSUER ?? '',
+    audience: env.AUTH_JWT_AUDIENCE ?? '',
+    jwksUri: env.AUTH_JWKS_URI,
   };
 }
 

@@ -52,10 +52,22 @@ export abstract class NexudusConfig {
 
 export type AuthMode = 'jwt' | 'api-key' | 'none';
 
+/** Whose JWTs are accepted. */
+export interface JwtConfig {
+  /** As it was written: it is compared character by character (OpenID Connect Discovery 1.0 section 4.3). */
+  readonly issuer: string;
+  readonly audience: string;
+  /** Found through the issuer where it is not given. */
+  readonly jwksUri: string | undefined;
+}
+
 /** Who may call. */
 export abstract class ClientAuthConfig {
   abstract readonly modes: readonly AuthMode[];
+  /** Where API keys are accepted. */
   abstract readonly apiKeysFile: string | undefined;
+  /** Where JWTs are accepted. */
+  abstract readonly jwt: JwtConfig | undefined;
 }
 
 /** How long the answers to keyed requests are kept. */

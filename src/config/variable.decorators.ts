@@ -42,6 +42,12 @@ export const HttpUrl = (): PropertyDecorator =>
     readHttpUrl(text) ? text : undefined,
   );
 
+/** As {@link HttpUrl}, for an address that is only fetched from: it may tell with a query what is wanted. */
+export const HttpUrlWithQuery = (): PropertyDecorator =>
+  variable('must be an absolute http or https URL without credentials or fragment', (text) =>
+    readHttpUrl(text, true) ? text : undefined,
+  );
+
 /** A base for problem types: an absolute URL, or a path on this service; ends in `/`. */
 export const ReferenceBase = (): PropertyDecorator =>
   variable('must be an absolute http or https URL or an absolute path, and end in /', (text) =>
@@ -97,9 +103,14 @@ function commaList(text: string): string[] {
     .filter((item) => item !== '');
 }
 
-function readHttpUrl(text: string): URL | undefined {
+function readHttpUrl(text: string, mayHaveQuery = false): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const plain =
-    url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash;
+    url &&
+    /^https?:$/.test(url.protocol) &&
+    !url.username &&
+    !url.password &&
+    (mayHaveQuery || !url.search) &&
+    !url.hash;
   return plain ? url : undefined;
 }

@@ -44,6 +44,10 @@ export class Metrics {
     'nexudus_credentials_generation',
     'Counts the credentials that have been proven by a login and taken into use since the start',
   );
+  readonly clientApiKeysRejected = this.#gauge(
+    'client_api_keys_rejected',
+    '1 while the file of API keys cannot be used as it is and the old keys serve on: an operator must act',
+  );
   readonly quotaLimit = this.#gauge('nexudus_quota_limit', 'Calls allowed in a window, as configured', [
     'kind',
     'window',

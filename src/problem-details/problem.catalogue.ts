@@ -131,11 +131,11 @@ export const PROBLEM_TYPES = {
   },
   'upstream-unavailable': {
     status: 503,
-    title: 'Nexudus is not available',
+    title: 'Not available upstream',
     outcome: 'not-sent',
     retryable: true,
     explanation:
-      'Nexudus could not be reached, or gave no token. The message was not sent. Send it again after Retry-After.',
+      "Nexudus could not be reached or gave no token, or the keys of the issuer of the caller's token could not be fetched. The message was not sent. Send it again after Retry-After.",
   },
   'shutting-down': {
     status: 503,
