@@ -29,6 +29,8 @@ const FETCH_TIMEOUT_MS = 3_000;
  */
 export class IssuerKeys {
   #set: KeySet | undefined;
+  /** The text of the keys in the set. */
+  #source: string | undefined;
   #trustedUntilMs = 0;
   #flight: Promise<void> | undefined;
   #abort = new AbortController();
@@ -85,7 +87,7 @@ export class IssuerKeys {
     return issuerUnavailable(this.#nextFetchAtMs - this.clock.nowMs());
   }
 
-  #relied: JWTVerifyGetKey = (header, token) => {
+  readonly #relied: JWTVerifyGetKey = (header, token) => {
     if (this.current === undefined) throw this.unusable();
     return this.current(header, token);
   };
@@ -114,7 +116,10 @@ export class IssuerKeys {
     let waitMs = REFRESH_MS;
     try {
       const keys = await this.fetchKeys(this.#abort.signal);
-      this.#set = createLocalJWKSet(keys);
+      const source = JSON.stringify(keys);
+      // The same keys stay the same set, so that what they have verified stays known.
+      if (source !== this.#source) this.#set = createLocalJWKSet(keys);
+      this.#source = source;
       this.#trustedUntilMs = this.clock.nowMs() + TRUSTED_MS;
       this.#failures = 0;
       this.log.info({ keys: keys.keys.length }, 'The keys of the issuer were fetched');

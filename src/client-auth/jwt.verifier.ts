@@ -3,7 +3,6 @@ import { errors, type JWTPayload, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock/clock.js';
 import type { JwtConfig } from '../config/sections.js';
-import { Problem } from '../problem-details/problem.js';
 import type { Caller } from './caller.js';
 import type { IssuerKeys, KeySet } from './issuer.keys.js';
 import { callerOf } from './jwt.claims.js';
@@ -15,7 +14,7 @@ const CLOCK_SKEW_SECONDS = 30;
 const LONGEST_TOKEN = 8_192;
 /** JWS compact serialization (RFC 7515 section 7.1), signed: a JWE has five parts, `alg: none` an empty third. */
 const SIGNED = /^[\w-]+\.[\w-]+\.[\w-]+$/;
-/** Callers use a token many times: a look-up takes 1 µs, a signature 100 (RS256) to 180 µs (ES256). */
+/** Callers use a token many times: a look-up takes 1.3 µs, a signature 60 (RS256) to 140 µs (ES256). */
 const VERIFIED_TOKENS = 2_000;
 
 /** Whether it is worth a closer look. */
@@ -75,8 +74,8 @@ export class JwtVerifier {
     } catch (error) {
       if (error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired)
         throw invalidToken(error.claim);
-      if (error instanceof Problem) throw error;
       if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSInvalid)) throw invalidToken();
+      // There are no keys, or this one is not one.
       throw this.keys.unusable();
     }
   }
