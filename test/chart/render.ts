@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
 
@@ -9,7 +10,7 @@ export type Values = Record<string, unknown>;
 
 export interface Container {
   readonly image: string;
-  readonly env: readonly { readonly name: string; readonly value: string }[];
+  readonly envFrom: readonly [{ readonly configMapRef: { readonly name: string } }];
   readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
   readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
   readonly [key: string]: unknown;
@@ -17,6 +18,7 @@ export interface Container {
 
 /** As much of a manifest's shape as the checks look at. */
 export interface Manifest {
+  readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
   readonly spec: Readonly<Record<string, unknown>>;
@@ -46,8 +48,12 @@ export function helm(args: readonly string[], values: Values = {}): HelmRun {
   return { ok: run.status === 0, output: run.stdout, faults: run.stderr };
 }
 
-/** Names of the value sets that come with the chart: `minimal` is the least that works, `full` sets everything. */
-export type ValueSet = 'minimal' | 'full';
+/**
+ * The value sets that come with the chart: `minimal` is the least that works, `full` sets everything that one replica
+ * can have, the others have more than one.
+ */
+export const VALUE_SETS = ['minimal', 'full', 'several', 'autoscaling'] as const;
+export type ValueSet = (typeof VALUE_SETS)[number];
 
 export const valueSetFile = (set: ValueSet): string => `${CHART}/ci/${set}-values.yaml`;
 
@@ -79,6 +85,15 @@ export function podOf(manifests: readonly Manifest[]): PodSpec {
   return spec.template.spec;
 }
 
+/** What the container reads from its environment: all of it comes from the one ConfigMap that it names. */
 export function environmentOf(manifests: readonly Manifest[]): Record<string, string> {
-  return Object.fromEntries(podOf(manifests).containers[0].env.map(({ name, value }) => [name, value]));
+  const [{ configMapRef }] = podOf(manifests).containers[0].envFrom;
+  const configMap = manifests.find(
+    ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === configMapRef.name,
+  );
+  if (!configMap) throw new Error(`the ConfigMap ${configMapRef.name} is not rendered`);
+  return configMap['data'] as Record<string, string>;
 }
+
+export const fileAtRoot = (name: string): string =>
+  readFileSync(fileURLToPath(new URL(`../../${name}`, import.meta.url)), 'utf8');

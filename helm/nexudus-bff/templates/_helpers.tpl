@@ -64,23 +64,102 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- join "," $modes }}
 {{- end }}
 
-{{- /* Seconds: the service's own time to stop, rounded up, and 10 s for telemetry and the exit; never cut by SIGKILL. */}}
+{{- /* Seconds: the sleep, the service's own time to stop, rounded up, and 10 s for the exit; never cut by SIGKILL. */}}
 {{- define "nexudus-bff.gracePeriodSeconds" -}}
 {{- $stopMs := default 25000 .Values.config.shutdownTimeoutMs | int64 }}
-{{- add (div (add $stopMs 999) 1000) 10 }}
+{{- add .Values.preStopSleepSeconds (div (add $stopMs 999) 1000) 10 }}
 {{- end }}
 
-{{- /* `config` as environment: logLevel becomes LOG_LEVEL. The schema bounds the names, so the rule can be mechanical. */}}
-{{- define "nexudus-bff.configEnv" -}}
-{{- range $name, $value := .Values.config }}
-- name: {{ $name | snakecase | upper }}
-{{- if kindIs "slice" $value }}
-  value: {{ join "," $value | quote }}
-{{- else if kindIs "string" $value }}
-  value: {{ $value | quote }}
+{{- /* How many processes may spend the quota at once, a roll's overlap apart. */}}
+{{- define "nexudus-bff.maxReplicas" -}}
+{{- $replicas := ternary .Values.autoscaling.maxReplicas .Values.replicaCount .Values.autoscaling.enabled | int }}
+{{- if and (gt $replicas 1) (not .Values.acceptSeparateMemory) }}
+{{- fail "acceptSeparateMemory: must be true for more than one replica; read what that costs in the chart's README, under More than one replica" }}
+{{- end }}
+{{- $replicas }}
+{{- end }}
+
+{{- /*
+One replica's share of quota windows ("60/1m,2500/1d"), rounded down. A window of one call cannot be divided: its period
+is stretched instead, which keeps the mean, though two replicas may then call in the same moment.
+*/}}
+{{- define "nexudus-bff.shareOfLimits" -}}
+{{- $by := .by }}
+{{- $variable := .variable }}
+{{- if or (eq $by 1) (eq .limits "off") }}
+{{- .limits }}
 {{- else }}
-  {{- /* A number read from YAML is a float to Helm, and 1048576 would be written 1.048576e+06. */}}
-  value: {{ $value | int64 | quote }}
+{{- $shares := list }}
+{{- range splitList "," .limits }}
+{{- $limit := splitList "/" . | first | int }}
+{{- $period := splitList "/" . | last }}
+{{- if eq $limit 1 }}
+{{- $amount := regexFind "^[0-9]+" $period | int }}
+{{- $shares = append $shares (printf "1/%d%s" (mul $amount $by) (regexFind "[a-z]+$" $period)) }}
+{{- else if lt $limit $by }}
+{{- fail (printf "config.%s: %s cannot be divided among %d replicas: nothing would be left for one" $variable . $by) }}
+{{- else }}
+{{- $shares = append $shares (printf "%d/%s" (div $limit $by) $period) }}
 {{- end }}
 {{- end }}
+{{- join "," $shares }}
+{{- end }}
+{{- end }}
+
+{{- /* The windows of one replica. The service's own defaults are stated here because they, too, must be divided. */}}
+{{- define "nexudus-bff.writeLimits" -}}
+{{- include "nexudus-bff.shareOfLimits" (dict "by" (include "nexudus-bff.maxReplicas" . | int) "variable" "nexudusWriteLimits" "limits" (default "60/1m,2500/1d" .Values.config.nexudusWriteLimits)) }}
+{{- end }}
+{{- define "nexudus-bff.callLimits" -}}
+{{- include "nexudus-bff.shareOfLimits" (dict "by" (include "nexudus-bff.maxReplicas" . | int) "variable" "nexudusCallLimits" "limits" (default "1/100ms,120/1m,5000/1h" .Values.config.nexudusCallLimits)) }}
+{{- end }}
+
+{{- /* `config` as variables: logLevel becomes LOG_LEVEL. The schema bounds the names, so the rule can be mechanical. */}}
+{{- define "nexudus-bff.configVariables" -}}
+{{- $config := .Values.config }}
+{{- if gt (include "nexudus-bff.maxReplicas" . | int) 1 }}
+{{- $config = merge (dict "nexudusWriteLimits" (include "nexudus-bff.writeLimits" .) "nexudusCallLimits" (include "nexudus-bff.callLimits" .)) $config }}
+{{- end }}
+{{- range $name, $value := $config }}
+{{ $name | snakecase | upper }}: {{ if kindIs "slice" $value -}}
+{{- join "," $value | quote }}
+{{- else if kindIs "string" $value -}}
+{{- $value | quote }}
+{{- else -}}
+{{- /* A number read from YAML is a float to Helm, and 1048576 would be written 1.048576e+06. */}}
+{{- $value | int64 | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Everything that the service reads from its environment. The ports and paths are stated: the pod must agree. */}}
+{{- define "nexudus-bff.variables" -}}
+PORT: "3000"
+MANAGEMENT_PORT: "9464"
+NEXUDUS_CREDENTIALS_DIR: /etc/nexudus-bff/credentials
+AUTH_MODES: {{ include "nexudus-bff.authModes" . | quote }}
+{{- with .Values.auth.jwt }}
+{{- if .issuer }}
+AUTH_JWT_ISSUER: {{ .issuer | quote }}
+AUTH_JWT_AUDIENCE: {{ .audience | quote }}
+{{- with .jwksUri }}
+AUTH_JWKS_URI: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if .Values.auth.apiKeys.existingSecret }}
+AUTH_API_KEYS_FILE: {{ printf "/etc/nexudus-bff/api-keys/%s" .Values.auth.apiKeys.key | quote }}
+{{- end }}
+{{- include "nexudus-bff.configVariables" . }}
+{{- end }}
+
+{{- /* What finds this release's metrics: the labels that the ServiceMonitor gives them. */}}
+{{- define "nexudus-bff.metricsSelector" -}}
+namespace="{{ .Release.Namespace }}",job="{{ include "nexudus-bff.fullname" . }}-management"
+{{- end }}
+
+{{- /* Labels of the pod of `helm test`: not the service's own, or the Service would take it for one of the service. */}}
+{{- define "nexudus-bff.testLabels" -}}
+app.kubernetes.io/name: {{ include "nexudus-bff.name" . }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}

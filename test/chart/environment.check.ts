@@ -1,0 +1,127 @@
+import { describe, expect, it } from '@jest/globals';
+import { environmentOf, fileAtRoot, only, render, template, VALUE_SETS, type Values } from './render.js';
+
+/** Every variable that the service knows: `.env.example` names them all, those without a default commented out. */
+const knownVariables = [...fileAtRoot('.env.example').matchAll(/^#?\s*([A-Z][A-Z0-9_]*)=/gm)].map(
+  (match) => match[1] ?? '',
+);
+
+/** Secrets have no place in a manifest, and the listeners are the chart's own affair. */
+const NOT_A_VALUE = [
+  'NODE_ENV',
+  'HOST',
+  'NEXUDUS_USERNAME',
+  'NEXUDUS_PASSWORD',
+  'NEXUDUS_TOTP_SECRET',
+  'NEXUDUS_CLIENT_ID',
+];
+
+/** Refused at start in this version: deliveries on a database. */
+const isOfDeliveries = (name: string): boolean =>
+  /^(DATABASE|LEDGER|DELIVERY)_|^NEXUDUS_TAG_SYSTEM_ID$/.test(name);
+
+describe('the environment', () => {
+  it('names only variables that the service knows', () => {
+    expect(knownVariables).toContain('NEXUDUS_BASE_URL');
+    for (const name of Object.keys(environmentOf(render('full')))) expect(knownVariables).toContain(name);
+  });
+
+  it('can name every variable that is not a secret', () => {
+    const settable = knownVariables.filter((name) => !NOT_A_VALUE.includes(name) && !isOfDeliveries(name));
+    expect(Object.keys(environmentOf(render('full'))).sort()).toEqual(settable.sort());
+  });
+
+  it('leaves the service’s own defaults alone', () => {
+    expect(Object.keys(environmentOf(render('minimal')))).toEqual([
+      'PORT',
+      'MANAGEMENT_PORT',
+      'NEXUDUS_CREDENTIALS_DIR',
+      'AUTH_MODES',
+      'AUTH_API_KEYS_FILE',
+    ]);
+  });
+
+  it('writes numbers as digits and lists with commas', () => {
+    expect(environmentOf(render('full'))).toMatchObject({
+      UPSTREAM_RESPONSE_LIMIT_BYTES: '1048576',
+      IDEMPOTENCY_TTL_S: '86400',
+      CORS_ORIGINS: 'https://app.example.com,https://desk.example.com',
+      NEXUDUS_CALL_LIMITS: 'off',
+    });
+  });
+
+  it.each([
+    [
+      'jwt',
+      { jwt: { issuer: 'https://login.example.com', audience: 'bff' }, apiKeys: { existingSecret: '' } },
+    ],
+    ['api-key', {}],
+    ['jwt,api-key', { jwt: { issuer: 'https://login.example.com', audience: 'bff' } }],
+  ])('switches on %s by what is filled in', (modes, auth) => {
+    expect(environmentOf(render('minimal', { auth }))['AUTH_MODES']).toBe(modes);
+  });
+
+  it('takes no value from a Secret, so that none is in a manifest or in the process’s environment', () => {
+    for (const set of VALUE_SETS) {
+      const manifests = render(set);
+      expect(manifests.map(({ kind }) => kind)).not.toContain('Secret');
+      expect(JSON.stringify(manifests)).not.toMatch(/secretKeyRef|secretRef|PASSWORD|TOTP/);
+    }
+  });
+
+  it('is read at start, so a change of it replaces the pod, and nothing else does', () => {
+    const annotations = (values: Values): unknown => {
+      const { template } = only(render('minimal', values), 'Deployment').spec as {
+        template: { metadata: { annotations: unknown } };
+      };
+      return template.metadata.annotations;
+    };
+    expect(annotations({ config: { logLevel: 'debug' } })).not.toEqual(annotations({}));
+    expect(annotations({ service: { port: 8080 } })).toEqual(annotations({}));
+  });
+});
+
+describe('what is refused', () => {
+  it.each<[string, Values, string]>([
+    ['a misspelt value', { replicas: 1 }, 'replicas'],
+    ['a misspelt variable', { config: { loglevel: 'info' } }, 'loglevel'],
+    ['a secret among the variables', { config: { nexudusPassword: 'x' } }, 'nexudusPassword'],
+    ['a number that is a text', { config: { bodyLimitBytes: '1' } }, 'bodyLimitBytes'],
+    ['a wildcard origin', { config: { corsOrigins: ['*'] } }, 'corsOrigins'],
+    ['a base URL without TLS', { config: { nexudusBaseUrl: 'http://nexudus.example' } }, 'nexudusBaseUrl'],
+    ['a strategy that Kubernetes does not have', { updateStrategy: 'BlueGreen' }, 'updateStrategy'],
+    ['a key that would be a path', { auth: { apiKeys: { key: '../keys.json' } } }, 'apiKeys'],
+    ['no credentials', { credentials: { existingSecret: '' } }, 'credentials.existingSecret'],
+    ['nobody who may call', { auth: { apiKeys: { existingSecret: '' } } }, 'auth: say who may call'],
+    [
+      'an issuer without an audience',
+      { auth: { jwt: { issuer: 'https://a.example' } } },
+      'auth.jwt.audience',
+    ],
+    ['an audience without an issuer', { auth: { jwt: { audience: 'bff' } } }, 'auth.jwt.issuer'],
+    ['a network policy that lets nobody in', { networkPolicy: { enabled: true } }, 'networkPolicy.apiFrom'],
+    ['an Ingress for every host name', { ingress: { enabled: true } }, 'ingress.hosts'],
+    ['external secrets from nowhere', { externalSecrets: { enabled: true } }, 'externalSecrets.store.name'],
+    ['a target that nothing can miss', { prometheusRule: { availabilityTarget: 100 } }, 'availabilityTarget'],
+    ['a second replica, unless its price is accepted', { replicaCount: 2 }, 'acceptSeparateMemory'],
+    ['autoscaling, unless its price is accepted', { autoscaling: { enabled: true } }, 'acceptSeparateMemory'],
+    [
+      'a limit of which nothing is left for one replica',
+      { replicaCount: 3, acceptSeparateMemory: true, config: { nexudusWriteLimits: '2/1s' } },
+      'config.nexudusWriteLimits: 2/1s cannot be divided among 3 replicas',
+    ],
+  ])('%s', (_, values, fault) => {
+    const run = template('minimal', values);
+    expect(run.ok).toBe(false);
+    expect(run.faults).toContain(fault);
+  });
+
+  it.each<[string, Values, string]>([
+    ['a collector behind a closed port', { networkPolicy: { otlpTo: [] } }, 'networkPolicy.otlpTo'],
+    ['a Prometheus before a closed port', { networkPolicy: { managementFrom: [] } }, 'managementFrom'],
+  ])('%s', (_, values, fault) => {
+    const run = template('full', values);
+    expect(run.ok).toBe(false);
+    expect(run.faults).toContain(fault);
+  });
+});
