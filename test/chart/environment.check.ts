@@ -82,6 +82,21 @@ describe('the environment', () => {
 });
 
 describe('what is refused', () => {
+  it('is whatever the schema does not name, at every depth', () => {
+    const open: string[] = [];
+    const walk = (schema: unknown, path: string): void => {
+      if (typeof schema !== 'object' || schema === null) return;
+      if (
+        'properties' in schema &&
+        (schema as { additionalProperties?: unknown }).additionalProperties !== false
+      )
+        open.push(path);
+      for (const [key, part] of Object.entries(schema)) walk(part, `${path}/${key}`);
+    };
+    walk(JSON.parse(fileAtRoot('helm/nexudus-bff/values.schema.json')), '#');
+    expect(open).toEqual([]);
+  });
+
   it.each<[string, Values, string]>([
     ['a misspelt value', { replicas: 1 }, 'replicas'],
     ['a misspelt variable', { config: { loglevel: 'info' } }, 'loglevel'],
