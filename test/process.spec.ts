@@ -1,62 +1,17 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { NexudusSandbox } from '../src/sandbox/nexudus-sandbox.js';
+import { Process } from './support/process.js';
 import { environmentFor, KEYS, rawCreate } from './support/service.js';
 
 // The built service as a process of its own, as operators run it: `npm test` builds it first.
 
-const children: ChildProcess[] = [];
 const sandboxes: NexudusSandbox[] = [];
 
 afterEach(async () => {
-  for (const child of children.splice(0)) {
-    if (child.exitCode === null && child.signalCode === null) {
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    }
-  }
   for (const sandbox of sandboxes.splice(0)) await sandbox.close();
 });
-
-/** A process whose standard output is read line by line. */
-class Process {
-  readonly child: ChildProcess;
-  readonly lines: string[] = [];
-  readonly #ended: Promise<unknown>;
-  readonly #waiting: {
-    readonly matches: (line: string) => boolean;
-    readonly resolve: (line: string) => void;
-  }[] = [];
-
-  constructor(script: string, env: Record<string, string>) {
-    this.child = spawn(process.execPath, [script], { env, stdio: ['ignore', 'pipe', 'inherit'] });
-    children.push(this.child);
-    if (this.child.stdout === null) throw new Error('no standard output');
-    const output = createInterface(this.child.stdout);
-    this.#ended = Promise.all([once(output, 'close'), once(this.child, 'close')]);
-    output.on('line', (line) => {
-      this.lines.push(line);
-      for (const { matches, resolve } of this.#waiting) if (matches(line)) resolve(line);
-    });
-  }
-
-  async line(matches: (line: string) => boolean): Promise<string> {
-    const seen = this.lines.find(matches);
-    return seen ?? new Promise((resolve) => this.#waiting.push({ matches, resolve }));
-  }
-
-  async exit(): Promise<number | null> {
-    await this.#ended;
-    return this.child.exitCode;
-  }
-
-  records(): Record<string, unknown>[] {
-    return this.lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-  }
-}
 
 async function startService(env: Record<string, string> = {}): Promise<{
   service: Process;
