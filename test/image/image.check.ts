@@ -1,0 +1,124 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { NexudusSandbox } from '../../src/sandbox/nexudus-sandbox.js';
+import { environmentFor, KEYS } from '../support/service.js';
+import { Container, image } from './container.js';
+
+const LIMIT_BYTES = 200_000_000;
+const ELF = Buffer.from('\x7fELF', 'latin1');
+
+const files = readdirSync(image.root, { recursive: true, encoding: 'utf8' }).filter((path) =>
+  statSync(join(image.root, path)).isFile(),
+);
+const packages = files.filter((path) => path.startsWith('app/node_modules/'));
+
+describe('the image', () => {
+  it('is smaller than 200 MB, uncompressed', () => {
+    expect(image.sizeBytes).toBeLessThan(LIMIT_BYTES);
+    // The layers hold the whole of it, and not a smaller one of before.
+    expect(image.sizeBytes).toBeGreaterThan(statSync(join(image.root, 'usr/local/bin/node')).size);
+  });
+
+  it('holds one program, which is node, with its libraries, and so no shell', () => {
+    const binaries = files.filter((path) =>
+      readFileSync(join(image.root, path)).subarray(0, ELF.length).equals(ELF),
+    );
+    expect(
+      binaries.map((path) => basename(path)).filter((name) => !/^(lib|ld-linux).*\.so\.\d+$/.test(name)),
+    ).toEqual(['node']);
+    expect(
+      files.filter((path) => !/^(app|etc|lib|lib64|usr\/share\/doc|var\/lib\/dpkg)\//.test(path)),
+    ).toEqual(['usr/local/bin/node']);
+  });
+
+  it('holds the built service alone: no fake Nexudus, no source, no test, no development dependency', () => {
+    expect(readdirSync(join(image.root, 'app')).filter((name) => name !== 'openapi.json')).toEqual([
+      'LICENSE',
+      'dist',
+      'node_modules',
+      'package.json',
+    ]);
+    expect(files.filter((path) => /^app\/dist\/(sandbox\/|.*\.(spec\.js|ts)$)/.test(path))).toEqual([]);
+    expect(
+      packages.filter((path) => /^app\/node_modules\/(typescript|jest|@nestjs\/cli)\//.test(path)),
+    ).toEqual([]);
+    expect(existsSync(join(image.root, 'app/openapi.json'))).toBe(existsSync('openapi.json'));
+  });
+
+  it('holds of the packages nothing that node never reads, but their licences', () => {
+    expect(
+      packages.filter((path) => /\.(map|[mc]?ts|md|markdown)$/.test(path) && !/licen[cs]e/i.test(path)),
+    ).toEqual([]);
+    expect(packages.filter((path) => /licen[cs]e/i.test(path)).length).toBeGreaterThan(100);
+  });
+
+  it('belongs to root, and nobody else can write to it', () => {
+    const writable = files.filter((path) => {
+      const { uid, gid, mode } = statSync(join(image.root, path));
+      return uid !== 0 || gid !== 0 || (mode & 0o022) !== 0;
+    });
+    expect(writable).toEqual([]);
+  });
+
+  it('says what it is, which ports it has, and how to stop it', () => {
+    expect(image.config).toMatchObject({
+      User: '1000:1000',
+      StopSignal: 'SIGTERM',
+      Env: expect.arrayContaining(['NODE_ENV=production']),
+      ExposedPorts: { '3000/tcp': {}, '9464/tcp': {} },
+      Labels: {
+        'org.opencontainers.image.title': 'nexudus-bff',
+        'org.opencontainers.image.licenses': 'MIT',
+        'org.opencontainers.image.version': (
+          JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
+        ).version,
+        'org.opencontainers.image.revision': expect.stringMatching(/^[0-9a-f]{40}$/),
+      },
+    });
+  });
+});
+
+describe('a container', () => {
+  it('creates a message as user 1000, with nothing to write to and no capability, and ends with 0 at SIGTERM', async () => {
+    const sandbox = await NexudusSandbox.start();
+    try {
+      const { AUTH_API_KEYS_FILE: keys = '', ...env } = environmentFor(sandbox.url);
+      const keysAt = '/etc/nexudus-bff/api-keys.json';
+      const container = new Container(
+        {
+          ...env,
+          NODE_ENV: 'production',
+          // By its name, so that the libraries in the image have to resolve one.
+          NEXUDUS_BASE_URL: sandbox.url.replace('127.0.0.1', 'localhost'),
+          AUTH_API_KEYS_FILE: keysAt,
+        },
+        { [keysAt]: keys },
+      );
+      const ready = await container.process.line((line) => line.includes('"ready"'));
+      const { port } = JSON.parse(ready) as { port: number };
+
+      const answer = await fetch(`http://127.0.0.1:${port}/v1/chat-messages`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${KEYS.everything}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ businessId: 1, content: 'from a container' }),
+      });
+      expect(answer.status).toBe(201);
+      expect(sandbox.writes).toMatchObject([{ executed: true, json: { Content: 'from a container' } }]);
+
+      const status = container.proc('status');
+      expect(status).toMatch(/^Uid:\t1000\t1000\t1000\t1000$/m);
+      expect(status).toMatch(/^NSpid:\t\d+\t1$/m);
+      expect(status).toMatch(/^CapEff:\t0+$/m);
+      expect(status).toMatch(/^NoNewPrivs:\t1$/m);
+      const mounts = container.proc('mountinfo').split('\n');
+      expect(mounts.find((line) => line.split(' ')[4] === '/')).toMatch(/ \/ ro,/);
+
+      container.stop();
+      expect(await container.process.exit()).toBe(0);
+      expect(container.process.records().at(-1)).toMatchObject({ message: 'stopped' });
+    } finally {
+      await sandbox.close();
+    }
+  });
+});
