@@ -9,9 +9,10 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY nest-cli.json tsconfig.json tsconfig.build.json ./
 COPY src ./src
-# The fake Nexudus is left out: what is not there cannot be started in production by mistake.
+# The fake Nexudus is left out: what is not there cannot be started in production by mistake. So is the generator of
+# openapi.json.
 RUN npm run build \
- && rm -rf dist/sandbox \
+ && rm -rf dist/sandbox dist/openapi \
  && npm prune --omit=dev --ignore-scripts
 # By kind of file, a third of the packages: types, source maps and manuals are read by people and compilers, never by
 # node. Licences stay, whatever they are called.
@@ -45,9 +46,8 @@ COPY --from=build /runtime /
 COPY --from=build /usr/local/bin/node /usr/local/bin/node
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
-# package.json says "type": "module", without which Node would read dist as CommonJS. The [n] lets a version without
-# an API description be built.
-COPY package.json LICENSE openapi.jso[n] ./
+# package.json says "type": "module", without which Node would read dist as CommonJS.
+COPY package.json openapi.json LICENSE ./
 # A number, because Kubernetes' runAsNonRoot cannot judge a name.
 USER 1000:1000
 # 3000: the API. 9464: probes and metrics, for operators only.

@@ -1,5 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_PIPE } from '@nestjs/core';
+import { ApiDocsModule } from './api-docs/api-docs.module.js';
 import { ChatMessagesModule } from './chat-messages/chat-messages.module.js';
 import { ClientAuthModule } from './client-auth/client-auth.module.js';
 import { AppConfigModule } from './config/config.module.js';
@@ -23,6 +24,7 @@ export class AppModule {
         ClientAuthModule,
         NexudusModule,
         ChatMessagesModule,
+        ApiDocsModule,
       ],
       providers: [{ provide: APP_PIPE, useClass: ValidateBodyPipe }],
     };

@@ -1,0 +1,121 @@
+import { Environment } from '../config/environment.js';
+import {
+  AccessDenied,
+  MessageNotFound,
+  MessageRejected,
+  OutcomeUnknown,
+  QuotaExhausted,
+  UpstreamUnavailable,
+} from '../nexudus/nexudus.errors.js';
+import { Problem } from '../problem-details/problem.js';
+import { toProblem } from '../problem-details/to-problem.js';
+
+const { CHAT_MESSAGE_MAX_LENGTH } = new Environment();
+
+/** What a request is for, as far as its problems differ. */
+export type Purpose = 'create' | 'replace' | 'read';
+
+/** One thing that can go wrong: a name in the document, and the very problem that the service answers with. */
+export interface ProblemExample {
+  readonly name: string;
+  readonly problem: Problem;
+}
+
+function example(problem: Problem, name: string = problem.slug): ProblemExample {
+  return { name, problem };
+}
+
+const UNREADABLE = example(new Problem('malformed-request', { detail: 'The URL cannot be read.' }));
+
+const NOT_FOUND = example(new Problem('not-found', { detail: 'There is no problem of this name.' }));
+
+const BAD_ID = example(
+  new Problem('malformed-request', {
+    detail: 'The id in the path cannot be one.',
+    errors: [{ parameter: 'id', detail: 'must be an integer from 1 to 2147483647' }],
+  }),
+  'malformed-id',
+);
+
+const OF_EVERY_REQUEST = [
+  example(toProblem(new Error(), false)),
+  example(new Problem('shutting-down', { detail: 'This instance is stopping.', retryAfterMs: 1_000 })),
+];
+
+/** What can go wrong with a message, in the order in which it is checked. */
+function ofEveryWrite(isRepeatable: boolean): ProblemExample[] {
+  return [
+    example(new Problem('malformed-request', { detail: 'The body is not JSON.' })),
+    example(
+      new Problem('unauthenticated', {
+        detail: 'A valid credential is needed: "Authorization: Bearer ...".',
+        headers: { 'www-authenticate': 'Bearer realm="nexudus-bff"' },
+      }),
+    ),
+    example(
+      new Problem('unsupported-media-type', {
+        detail: 'The body must be application/json in UTF-8, not compressed.',
+      }),
+    ),
+    example(new Problem('payload-too-large', { detail: 'The body is longer than this service accepts.' })),
+    example(
+      new Problem('validation-failed', {
+        detail: 'The message breaks at least one rule.',
+        errors: [
+          { pointer: '#/businessId', detail: 'must be an integer from 1 to 2147483647' },
+          {
+            pointer: '#/content',
+            detail: `must be a text, not blank, of at most ${CHAT_MESSAGE_MAX_LENGTH} Unicode code points`,
+          },
+        ],
+      }),
+    ),
+    example(new Problem('forbidden', { detail: 'The caller may not write for this business.' })),
+    example(
+      new Problem('idempotency-key-in-use', {
+        detail: 'A request with this key is still running.',
+        retryAfterMs: 1_000,
+      }),
+    ),
+    example(new Problem('idempotency-key-reused', { detail: 'This key was used for another message.' })),
+    example(toProblem(new QuotaExhausted(17_000), false)),
+    example(toProblem(new UpstreamUnavailable('no-connection', 5_000), false)),
+    example(toProblem(new AccessDenied('missing-role', 300_000), true)),
+    example(
+      toProblem(
+        new MessageRejected([{ propertyName: 'AiChannelSessionId', message: 'does not exist' }]),
+        true,
+      ),
+      'rejected-by-nexudus',
+    ),
+    example(toProblem(new OutcomeUnknown('connection-lost', isRepeatable), true)),
+    example(toProblem(new OutcomeUnknown('timeout', isRepeatable), true)),
+    example(toProblem(new Error(), true), 'internal-error-after-sending'),
+  ];
+}
+
+/** Every problem that an operation can answer with. */
+export const PROBLEMS_OF: Readonly<Record<Purpose, readonly ProblemExample[]>> = {
+  create: [...ofEveryWrite(false), ...OF_EVERY_REQUEST],
+  replace: [
+    BAD_ID,
+    ...ofEveryWrite(true),
+    example(toProblem(new MessageNotFound(), true)),
+    ...OF_EVERY_REQUEST,
+  ],
+  read: [UNREADABLE, ...OF_EVERY_REQUEST],
+};
+
+/** As {@link PROBLEMS_OF} `read`, where the path names something that may not be there. */
+export const PROBLEMS_OF_LOOKING_UP: readonly ProblemExample[] = [...PROBLEMS_OF.read, NOT_FOUND];
+
+/** What no operation answers with, since the request does not reach one. */
+export const PROBLEMS_OF_NO_OPERATION: readonly ProblemExample[] = [
+  example(new Problem('not-found', { detail: 'Nothing is served under this path.' })),
+  example(
+    new Problem('method-not-allowed', {
+      detail: 'This path is served with POST.',
+      headers: { allow: 'POST' },
+    }),
+  ),
+];
