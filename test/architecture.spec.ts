@@ -30,7 +30,7 @@ const files: readonly SourceFile[] = readdirSync(SRC, { recursive: true, encodin
 
 const folderOf = (path: string): string => (path.includes('/') ? (path.split('/')[0] ?? '') : '');
 const GROUND = ['clock', 'config', 'files', 'observability'];
-const CAPABILITIES = ['nexudus', 'problem-details', 'client-auth', 'request-body', 'idempotency'];
+const CAPABILITIES = ['nexudus', 'problem-details', 'client-auth', 'request-body', 'idempotency', 'api-docs'];
 /** The map and the ways to start it: they may know everything. */
 const TOP = '';
 
@@ -43,18 +43,18 @@ function offences(forbidden: (from: SourceFile, to: string) => boolean): string[
 
 describe('the arrows between the folders of src', () => {
   it('begin and end in folders that this test knows', () => {
-    const known = [TOP, 'chat-messages', 'sandbox', ...CAPABILITIES, ...GROUND];
+    const known = [TOP, 'chat-messages', 'sandbox', 'openapi', ...CAPABILITIES, ...GROUND];
     expect(
       [...new Set(files.map(({ path }) => folderOf(path)))].filter((folder) => !known.includes(folder)),
     ).toEqual([]);
     expect(files.length).toBeGreaterThan(40);
   });
 
-  it('lead to chat-messages from the app alone: a feature is what the rest is for', () => {
+  it('lead to chat-messages from the app alone, and what describes it: a feature is what the rest is for', () => {
     expect(
       offences(
         ({ path }, to) =>
-          folderOf(to) === 'chat-messages' && ![TOP, 'chat-messages'].includes(folderOf(path)),
+          folderOf(to) === 'chat-messages' && ![TOP, 'chat-messages', 'openapi'].includes(folderOf(path)),
       ),
     ).toEqual([]);
   });
@@ -82,6 +82,12 @@ describe('the arrows between the folders of src', () => {
 
   it('do not lead to the sandbox from any file of the service: a fake cannot be switched on in production', () => {
     expect(offences(({ path }, to) => folderOf(to) === 'sandbox' && folderOf(path) !== 'sandbox')).toEqual(
+      [],
+    );
+  });
+
+  it('do not lead to openapi: what describes the service is not a part of it, and is not in the image', () => {
+    expect(offences(({ path }, to) => folderOf(to) === 'openapi' && folderOf(path) !== 'openapi')).toEqual(
       [],
     );
   });

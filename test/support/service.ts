@@ -6,6 +6,7 @@ import { afterEach } from '@jest/globals';
 import { startApp, type RunningApp } from '../../src/app.setup.js';
 import { loadConfig } from '../../src/config/load-config.js';
 import { createLogger } from '../../src/observability/json-logger.js';
+import { contradictions } from './documented.js';
 import { NexudusSandbox, type SandboxOptions } from '../../src/sandbox/nexudus-sandbox.js';
 
 /** The API keys that every test service accepts. */
@@ -63,7 +64,13 @@ export async function startService(
   const call: TestService['call'] = async (method, path, init = {}) => {
     const response = await fetch(url + path, { method, redirect: 'manual', ...init });
     const text = await response.text();
-    return { status: response.status, headers: response.headers, text, json: parseObject(text) };
+    const { status, headers } = response;
+    // Whatever a test is about: no answer contradicts the description that callers build on.
+    const described = text.replaceAll(config.problems.typeBaseUrl, '/problems/');
+    const faults = contradictions({ method, path, status, headers, text: described });
+    if (faults.length > 0)
+      throw new Error(`${method} ${path} contradicts openapi.json: ${faults.join('\n')}`);
+    return { status, headers, text, json: parseObject(text) };
   };
   const write = (
     method: string,
