@@ -434,8 +434,7 @@ export interface components {
             status: 502;
             /** @constant */
             outcome: "unknown";
-            /** @enum {unknown} */
-            retryable: false | true;
+            retryable: boolean;
         } & WithRequired<components["schemas"]["ProblemDetails"], "type" | "status" | "outcome" | "retryable">;
         /**
          * Nexudus refuses the account of this service
@@ -490,8 +489,7 @@ export interface components {
             status: 504;
             /** @constant */
             outcome: "unknown";
-            /** @enum {unknown} */
-            retryable: false | true;
+            retryable: boolean;
         } & WithRequired<components["schemas"]["ProblemDetails"], "type" | "status" | "outcome" | "retryable">;
         /** @description Any problem of the catalogue, told apart by `type`. */
         Problem: components["schemas"]["MalformedRequest"] | components["schemas"]["Unauthenticated"] | components["schemas"]["Forbidden"] | components["schemas"]["NotFound"] | components["schemas"]["MessageNotFound"] | components["schemas"]["MethodNotAllowed"] | components["schemas"]["IdempotencyKeyInUse"] | components["schemas"]["PayloadTooLarge"] | components["schemas"]["UnsupportedMediaType"] | components["schemas"]["ValidationFailed"] | components["schemas"]["IdempotencyKeyReused"] | components["schemas"]["QuotaExhausted"] | components["schemas"]["InternalError"] | components["schemas"]["UpstreamFailure"] | components["schemas"]["UpstreamAccessDenied"] | components["schemas"]["UpstreamUnavailable"] | components["schemas"]["ShuttingDown"] | components["schemas"]["UpstreamTimeout"];
@@ -765,10 +763,8 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @constant */
-                        outcome?: "unknown";
-                        /** @constant */
-                        retryable?: false;
-                    } & components["schemas"]["UpstreamFailure"];
+                        retryable: false;
+                    } & WithRequired<components["schemas"]["UpstreamFailure"], "retryable">;
                 };
             };
             /**
@@ -806,10 +802,8 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @constant */
-                        outcome?: "unknown";
-                        /** @constant */
-                        retryable?: false;
-                    } & components["schemas"]["UpstreamTimeout"];
+                        retryable: false;
+                    } & WithRequired<components["schemas"]["UpstreamTimeout"], "retryable">;
                 };
             };
             /** @description Any other problem. A later version may add kinds: decide by `outcome` and `retryable`, which all of them have. A path that is not served answers 404 `not-found`; one that is not served with this method answers 405 `method-not-allowed`, with `Allow`. */
@@ -1037,10 +1031,8 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @constant */
-                        outcome?: "unknown";
-                        /** @constant */
-                        retryable?: true;
-                    } & components["schemas"]["UpstreamFailure"];
+                        retryable: true;
+                    } & WithRequired<components["schemas"]["UpstreamFailure"], "retryable">;
                 };
             };
             /**
@@ -1077,10 +1069,8 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @constant */
-                        outcome?: "unknown";
-                        /** @constant */
-                        retryable?: true;
-                    } & components["schemas"]["UpstreamTimeout"];
+                        retryable: true;
+                    } & WithRequired<components["schemas"]["UpstreamTimeout"], "retryable">;
                 };
             };
             /** @description Any other problem. A later version may add kinds: decide by `outcome` and `retryable`, which all of them have. A path that is not served answers 404 `not-found`; one that is not served with this method answers 405 `method-not-allowed`, with `Allow`. */
@@ -1150,10 +1140,8 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @constant */
-                        outcome?: "not-sent";
-                        /** @constant */
-                        retryable?: false;
-                    } & components["schemas"]["InternalError"];
+                        outcome: "not-sent";
+                    } & WithRequired<components["schemas"]["InternalError"], "outcome">;
                 };
             };
             /** @description `shutting-down`: This instance is stopping. The message was not sent. Send it again: another instance takes it. */
@@ -1257,10 +1245,8 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @constant */
-                        outcome?: "not-sent";
-                        /** @constant */
-                        retryable?: false;
-                    } & components["schemas"]["InternalError"];
+                        outcome: "not-sent";
+                    } & WithRequired<components["schemas"]["InternalError"], "outcome">;
                 };
             };
             /** @description `shutting-down`: This instance is stopping. The message was not sent. Send it again: another instance takes it. */
@@ -1364,10 +1350,8 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @constant */
-                        outcome?: "not-sent";
-                        /** @constant */
-                        retryable?: false;
-                    } & components["schemas"]["InternalError"];
+                        outcome: "not-sent";
+                    } & WithRequired<components["schemas"]["InternalError"], "outcome">;
                 };
             };
             /** @description `shutting-down`: This instance is stopping. The message was not sent. Send it again: another instance takes it. */
@@ -1451,10 +1435,8 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @constant */
-                        outcome?: "not-sent";
-                        /** @constant */
-                        retryable?: false;
-                    } & components["schemas"]["InternalError"];
+                        outcome: "not-sent";
+                    } & WithRequired<components["schemas"]["InternalError"], "outcome">;
                 };
             };
             /** @description `shutting-down`: This instance is stopping. The message was not sent. Send it again: another instance takes it. */

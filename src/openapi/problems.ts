@@ -133,22 +133,27 @@ function kindOf(slug: ProblemSlug): Schema {
 /** A kind of problem where one operation says more about it than the kind does. */
 function narrowed(slug: ProblemSlug, here: readonly ProblemExample[]): Schema {
   const kind = decision(ALL.filter(({ problem }) => problem.slug === slug));
-  const properties = decision(here);
-  return JSON.stringify(kind) === JSON.stringify(properties)
+  const said = Object.entries(decision(here)).filter(
+    ([name, schema]) => JSON.stringify(schema) !== JSON.stringify(kind[name as keyof typeof kind]),
+  );
+  return said.length === 0
     ? referenceTo(slug)
-    : { allOf: [referenceTo(slug)], properties };
+    : {
+        allOf: [referenceTo(slug)],
+        required: said.map(([name]) => name),
+        properties: Object.fromEntries(said),
+      };
 }
 
 function decision(examples: readonly ProblemExample[]): { outcome: Schema; retryable: Schema } {
+  const outcomes = [...new Set(examples.map(({ problem }) => problem.outcome))];
+  const [retryable, ...others] = new Set(
+    examples.map(({ problem }) => problem.occurrence.retryable ?? problem.type.retryable),
+  );
   return {
-    outcome: oneOf(examples.map(({ problem }) => problem.outcome)),
-    retryable: oneOf(examples.map(({ problem }) => problem.occurrence.retryable ?? problem.type.retryable)),
+    outcome: outcomes.length === 1 ? { const: outcomes[0] } : { enum: outcomes.sort() },
+    retryable: others.length === 0 ? { const: retryable } : { type: 'boolean' },
   };
-}
-
-function oneOf(values: readonly unknown[]): Schema {
-  const distinct = [...new Set(values)].sort();
-  return distinct.length === 1 ? { const: distinct[0] } : { enum: distinct };
 }
 
 function referenceTo(slug: ProblemSlug): { $ref: string } {
