@@ -139,7 +139,7 @@ export interface components {
              * @default operator
              * @enum {string}
              */
-            action: "operator";
+            action?: "operator";
             /** @description The user in Nexudus that the message is about. */
             userId?: number | null;
             /** @description The chat session. Messages of one session are sent in order of arrival. */
