@@ -69,7 +69,10 @@ export type Sent =
       readonly retryAfterMs: number | undefined;
     };
 
-/** The last attempt got no answer of the service. The message may exist; with the same key it is safe to send again. */
+/**
+ * The last attempt got no answer of the service. The message may exist; with the same key it is safe to send again, as
+ * long as the service remembers the key.
+ */
 export class NoAnswer extends Error {
   override readonly name = 'NoAnswer';
 

@@ -451,8 +451,8 @@ export interface components {
             retryable: true;
         } & WithRequired<components["schemas"]["ProblemDetails"], "type" | "status" | "outcome" | "retryable">;
         /**
-         * Nexudus is not available
-         * @description Nexudus could not be reached, or gave no token. The message was not sent. Send it again after Retry-After.
+         * Not available upstream
+         * @description Nexudus could not be reached or gave no token, or the keys of the issuer of the caller's token could not be fetched. The message was not sent. Send it again after Retry-After.
          */
         UpstreamUnavailable: {
             /** @constant */
@@ -501,7 +501,7 @@ export interface components {
          * @example 87654321
          */
         MessageId: number;
-        /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours. */
+        /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours, unless the instance ends before. */
         IdempotencyKey: string;
         /** @description `wait=10`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than 25 seconds, which is also the default. What cannot be read is ignored. */
         Prefer: string;
@@ -577,7 +577,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours. */
+                /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours, unless the instance ends before. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description `wait=10`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than 25 seconds, which is also the default. What cannot be read is ignored. */
                 Prefer?: components["parameters"]["Prefer"];
@@ -768,7 +768,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `upstream-unavailable`: Nexudus could not be reached, or gave no token. The message was not sent. Send it again after Retry-After.
+             * @description `upstream-unavailable`: Nexudus could not be reached or gave no token, or the keys of the issuer of the caller's token could not be fetched. The message was not sent. Send it again after Retry-After.
              *
              *     `upstream-access-denied`: Nexudus does not accept the account that this service uses. An operator must act; the message was not sent. It can be sent again after Retry-After.
              *
@@ -826,7 +826,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours. */
+                /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours, unless the instance ends before. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description `wait=10`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than 25 seconds, which is also the default. What cannot be read is ignored. */
                 Prefer?: components["parameters"]["Prefer"];
@@ -1036,7 +1036,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `upstream-unavailable`: Nexudus could not be reached, or gave no token. The message was not sent. Send it again after Retry-After.
+             * @description `upstream-unavailable`: Nexudus could not be reached or gave no token, or the keys of the issuer of the caller's token could not be fetched. The message was not sent. Send it again after Retry-After.
              *
              *     `upstream-access-denied`: Nexudus does not accept the account that this service uses. An operator must act; the message was not sent. It can be sent again after Retry-After.
              *

@@ -24,7 +24,7 @@ export const PARAMETERS = {
     in: 'header',
     description:
       'Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. ' +
-      `A key is remembered for ${IDEMPOTENCY_TTL_S / 3600} hours.`,
+      `A key is remembered for ${IDEMPOTENCY_TTL_S / 3600} hours, unless the instance ends before.`,
     schema: { type: 'string', minLength: 1, maxLength: 257, pattern: '^[!-~]+$' },
   },
   Prefer: {

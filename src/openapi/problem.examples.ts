@@ -37,6 +37,13 @@ const BAD_ID = example(
   'malformed-id',
 );
 
+const BAD_KEY = example(
+  new Problem('malformed-request', {
+    detail: 'The header Idempotency-Key must be one key of 1 to 255 visible ASCII characters.',
+  }),
+  'malformed-idempotency-key',
+);
+
 const OF_EVERY_REQUEST = [
   example(toProblem(new Error(), false)),
   example(new Problem('shutting-down', { detail: 'This instance is stopping.', retryAfterMs: 1_000 })),
@@ -46,6 +53,7 @@ const OF_EVERY_REQUEST = [
 function ofEveryWrite(isRepeatable: boolean): ProblemExample[] {
   return [
     example(new Problem('malformed-request', { detail: 'The body is not JSON.' })),
+    BAD_KEY,
     example(
       new Problem('unauthenticated', {
         detail: 'A valid credential is needed: "Authorization: Bearer ...".',
@@ -73,11 +81,13 @@ function ofEveryWrite(isRepeatable: boolean): ProblemExample[] {
     example(new Problem('forbidden', { detail: 'The caller may not write for this business.' })),
     example(
       new Problem('idempotency-key-in-use', {
-        detail: 'A request with this key is still running.',
+        detail: 'A request with this Idempotency-Key is still running: its answer is not known yet.',
         retryAfterMs: 1_000,
       }),
     ),
-    example(new Problem('idempotency-key-reused', { detail: 'This key was used for another message.' })),
+    example(
+      new Problem('idempotency-key-reused', { detail: 'This Idempotency-Key was used with another body.' }),
+    ),
     example(toProblem(new QuotaExhausted(17_000), false)),
     example(toProblem(new UpstreamUnavailable('no-connection', 5_000), false)),
     example(toProblem(new AccessDenied('missing-role', 300_000), true)),
