@@ -501,9 +501,9 @@ export interface components {
          * @example 87654321
          */
         MessageId: number;
-        /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours, unless the instance ends before. */
+        /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours by default, unless the instance ends before. */
         IdempotencyKey: string;
-        /** @description `wait=10`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than 25 seconds, which is also the default. What cannot be read is ignored. */
+        /** @description `wait=10`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than the instance allows (by default 25 seconds), which is also what counts without it. What cannot be read is ignored. */
         Prefer: string;
         /** @description Names the request in the logs of this service. Without one that fits, a new one is made. */
         RequestId: string;
@@ -577,9 +577,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours, unless the instance ends before. */
+                /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours by default, unless the instance ends before. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
-                /** @description `wait=10`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than 25 seconds, which is also the default. What cannot be read is ignored. */
+                /** @description `wait=10`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than the instance allows (by default 25 seconds), which is also what counts without it. What cannot be read is ignored. */
                 Prefer?: components["parameters"]["Prefer"];
                 /** @description Names the request in the logs of this service. Without one that fits, a new one is made. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -591,7 +591,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description UTF-8, not compressed, at most 262144 bytes. */
+        /** @description UTF-8, not compressed, at most 262144 bytes by default. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["ChatMessage"];
@@ -826,9 +826,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours, unless the instance ends before. */
+                /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours by default, unless the instance ends before. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
-                /** @description `wait=10`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than 25 seconds, which is also the default. What cannot be read is ignored. */
+                /** @description `wait=10`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than the instance allows (by default 25 seconds), which is also what counts without it. What cannot be read is ignored. */
                 Prefer?: components["parameters"]["Prefer"];
                 /** @description Names the request in the logs of this service. Without one that fits, a new one is made. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -846,7 +846,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description UTF-8, not compressed, at most 262144 bytes. */
+        /** @description UTF-8, not compressed, at most 262144 bytes by default. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["ChatMessage"];

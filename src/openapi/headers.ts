@@ -24,13 +24,13 @@ export const PARAMETERS = {
     in: 'header',
     description:
       'Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. ' +
-      `A key is remembered for ${IDEMPOTENCY_TTL_S / 3600} hours, unless the instance ends before.`,
+      `A key is remembered for ${IDEMPOTENCY_TTL_S / 3600} hours by default, unless the instance ends before.`,
     schema: { type: 'string', minLength: 1, maxLength: 257, pattern: '^[!-~]+$' },
   },
   Prefer: {
     name: 'Prefer',
     in: 'header',
-    description: `\`wait=10\`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than ${REQUEST_DEADLINE_MS / 1000} seconds, which is also the default. What cannot be read is ignored.`,
+    description: `\`wait=10\`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than the instance allows (by default ${REQUEST_DEADLINE_MS / 1000} seconds), which is also what counts without it. What cannot be read is ignored.`,
     schema: { type: 'string' },
   },
   RequestId: {

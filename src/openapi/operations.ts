@@ -21,7 +21,7 @@ const REPRESENTATION = { id: 87654321, ...MESSAGE, updatedAt: '2026-11-22T00:19:
 
 const BODY = {
   required: true,
-  description: `UTF-8, not compressed, at most ${BODY_LIMIT_BYTES} bytes.`,
+  description: `UTF-8, not compressed, at most ${BODY_LIMIT_BYTES} bytes by default.`,
   content: {
     'application/json': {
       schema: { $ref: '#/components/schemas/ChatMessage' },
