@@ -197,6 +197,32 @@ describe('API8 Security Misconfiguration', () => {
   });
 });
 
+describe('API9 Improper Inventory Management', () => {
+  it.each([
+    '/',
+    '/v1',
+    '/v2/chat-messages',
+    '/api/sys/openaichatmessages',
+    '/openapi.yaml',
+    '/docs/../package.json',
+    '/docs/swagger-initializer.js',
+    '/docs/%2e%2e/%2e%2e/package.json',
+    '/package.json',
+    '/.env',
+  ])('what the description does not name is not there: %s', async (path) => {
+    const { url } = await startService();
+    const status = await new Promise((resolve, reject) => {
+      httpRequest(url, { path }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      })
+        .on('error', reject)
+        .end();
+    });
+    expect(status).toBe(404);
+  });
+});
+
 describe('API10 Unsafe Consumption of APIs', () => {
   it.each([
     ['markup', { kind: 'html', status: 502 }],
