@@ -1,11 +1,29 @@
 import type { LoggerService } from '@nestjs/common';
-import { type DestinationStream, type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
 import type { AppLogger } from './app-logger.js';
+import { errorRecord } from './error-record.js';
+import { processRedactor } from './redactor.js';
 
-/** The one logger of the process: JSON lines, on stdout where nothing else is given. */
-export function createLogger(level: string, destination?: DestinationStream): Logger {
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'message' };
-  return destination ? pino(options, destination) : pino(options);
+/**
+ * The one logger of the process: JSON lines, on stdout where nothing else is given. What is a secret by its
+ * name, its value or its looks is taken out of the finished line.
+ */
+export function createLogger(level: string, destination: DestinationStream = stdout()): Logger {
+  const options: LoggerOptions = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    messageKey: 'message',
+    serializers: { err: errorRecord },
+    // Not the option "redact": its wildcards cost 8 µs a line against 1 µs for this, and know one level alone.
+    hooks: { streamWrite: (line) => processRedactor.redactJson(line) },
+  };
+  return pino(options, destination);
+}
+
+/** Written at once: in the background a line can be overtaken by the last one at the exit, and it costs as much. */
+function stdout(): DestinationStream {
+  return pino.destination({ dest: process.stdout.fd, sync: true });
 }
 
 /** Puts Nest's own lines into the same form. Its start-up chatter is for debugging. */
