@@ -13,6 +13,7 @@ import { rateLimitHeaders } from './nexudus/rate-limit.headers.js';
 import { nestLogger } from './observability/json-logger.js';
 import { Lifecycle } from './observability/lifecycle.js';
 import { ManagementServer } from './observability/management.server.js';
+import { processRedactor } from './observability/redactor.js';
 import { requestIdOf } from './observability/request-id.js';
 import { ProblemResponder } from './problem-details/problem.responder.js';
 import { addRequestHooks } from './request-hooks.js';
@@ -41,7 +42,7 @@ export interface RunningApp {
  * @throws CredentialsUnusable | ApiKeysUnusable when a file that the configuration names is not usable
  */
 export async function startApp(config: AppConfig, logger: Logger): Promise<RunningApp> {
-  const broken = new BrokenRequests(new ProblemResponder(config.problems), logger);
+  const broken = new BrokenRequests(new ProblemResponder(config.problems, processRedactor), logger);
   const adapter = new FastifyAdapter({
     bodyLimit: config.http.bodyLimitBytes,
     genReqId: requestIdOf,

@@ -1,5 +1,5 @@
 import type { INestApplication } from '@nestjs/common';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { callerName } from './client-auth/caller.js';
 import { CallerLimit } from './client-auth/caller-limit.js';
 import { ClientAuthenticator } from './client-auth/client-authenticator.js';
@@ -9,9 +9,14 @@ import { allowOrigins } from './cors.js';
 import { AppLogger } from './observability/app-logger.js';
 import { Lifecycle } from './observability/lifecycle.js';
 import { Metrics } from './observability/metrics.js';
+import { Redactor } from './observability/redactor.js';
+import { Tracer } from './observability/tracer.js';
 import { Problem } from './problem-details/problem.js';
 import { RouteTable } from './route-table.js';
 import { SECURITY_HEADERS } from './security-headers.js';
+
+/** The scheme's name before a credential (RFC 9110 section 11.4). */
+const SCHEME = /^\S+ +/;
 
 /**
  * What happens to every request before its body is read, and after its answer is sent. Fastify's hooks and not
@@ -30,12 +35,17 @@ export async function addRequestHooks(
   const clock = app.get(Clock);
   const log = app.get(AppLogger);
   const metrics = app.get(Metrics);
+  const tracer = app.get(Tracer);
+  const redactor = app.get(Redactor);
   const routes = new RouteTable(server);
   const reading = new Set<FastifyReply>();
   const callerLimit = new CallerLimit(callerWaitingLimit);
+  /** Of the credential that each request came with. */
+  const releases = new WeakMap<FastifyRequest, () => void>();
 
   server.decorateRequest('caller', null);
   server.decorateRequest('effort');
+  server.decorateRequest('span');
 
   server.addHook('onRequest', async (request, reply) => {
     lifecycle.requestBegan();
@@ -46,6 +56,7 @@ export async function addRequestHooks(
       outcome: 'done',
       problem: undefined,
     };
+    request.span = tracer.request(request.method, request.headers);
     void reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
     reading.add(reply);
   });
@@ -60,7 +71,10 @@ export async function addRequestHooks(
     }
     if (request.is404) throw routes.refusal(request.url);
     if (request.routeOptions.config.public) return;
-    request.caller = await authenticator.authenticate(request.headers.authorization);
+    const { authorization } = request.headers;
+    request.caller = await authenticator.authenticate(authorization);
+    // Only one that is good: else anybody could have words of their choice taken out of the log.
+    releases.set(request, redactor.holdForeign(authorization?.replace(SCHEME, '')));
     callerLimit.enter(request.caller);
   });
 
@@ -82,17 +96,25 @@ export async function addRequestHooks(
       if (request.caller !== null) callerLimit.leave(request.caller);
       const { arrivedAtMs, attempts, waitMs, outcome, problem, replayed } = request.effort;
       const durationMs = clock.nowMs() - arrivedAtMs;
-      const route = request.routeOptions.url ?? 'none';
-      metrics.serverRequestSeconds.observe(
-        { method: request.method, route, status: reply.statusCode },
-        durationMs / 1000,
-      );
+      const { id: requestId, method, span } = request;
+      const { url: route } = request.routeOptions;
+      const status = reply.statusCode;
+      metrics.serverRequestSeconds.observe({ method, route: route ?? 'none', status }, durationMs / 1000);
+      span.end({
+        'http.request.method': method,
+        'http.response.status_code': status,
+        'url.scheme': 'http',
+        'nexudus_bff.outcome': outcome,
+        ...(route !== undefined && { 'http.route': route }),
+        ...(status >= 500 && { 'error.type': problem ?? String(status) }),
+      });
       log.info(
         {
-          requestId: request.id,
-          method: request.method,
-          route,
-          status: reply.statusCode,
+          requestId,
+          traceId: span.traceId,
+          method,
+          route: route ?? 'none',
+          status,
           durationMs: Math.round(durationMs * 10) / 10,
           waitMs: Math.round(waitMs),
           caller: request.caller && callerName(request.caller),
@@ -104,6 +126,7 @@ export async function addRequestHooks(
         },
         'request',
       );
+      releases.get(request)?.();
     };
     if (reply.raw.closed) end();
     else reply.raw.once('close', end);

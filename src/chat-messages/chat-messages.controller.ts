@@ -69,6 +69,7 @@ export class ChatMessagesController {
       ),
       abandoned: abandoned.signal,
       effort: request.effort,
+      span: request.span,
     };
   }
 

@@ -142,7 +142,12 @@ function toSections(env: Environment, hostName: string): AppConfig {
     },
     idempotency: { ttlMs: env.IDEMPOTENCY_TTL_S * 1000 },
     problems: { typeBaseUrl: env.PROBLEM_TYPE_BASE_URL },
-    observability: { host: env.HOST, managementPort: env.MANAGEMENT_PORT, logLevel: env.LOG_LEVEL },
+    observability: {
+      host: env.HOST,
+      managementPort: env.MANAGEMENT_PORT,
+      logLevel: env.LOG_LEVEL,
+      otlpEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,
+    },
   };
 }
 

@@ -86,6 +86,8 @@ export abstract class ObservabilityConfig {
   abstract readonly host: string;
   abstract readonly managementPort: number;
   abstract readonly logLevel: string;
+  /** Of a collector for traces (OTLP over HTTP); none are made without. */
+  abstract readonly otlpEndpoint: string | undefined;
 }
 
 /** The whole configuration: a value, read once. */

@@ -4,6 +4,7 @@ import { NexudusConfig } from '../config/sections.js';
 import { FileWatch } from '../files/file-watch.js';
 import { AppLogger } from '../observability/app-logger.js';
 import { Metrics } from '../observability/metrics.js';
+import { Redactor } from '../observability/redactor.js';
 import { AccountRefusals } from './account.refusals.js';
 import { type Credentials, CredentialsUnusable, readCredentials } from './credentials.js';
 import type { Deadline } from './deadline.js';
@@ -13,6 +14,21 @@ import { TokenSession } from './token.session.js';
 
 /** Callers wait through this many failed calls of the token endpoint before they are refused at once. */
 const PATIENT_FAILURES = 3;
+
+/** What came of asking for a token: one, or the reason why there is none. */
+export type RenewalResult = 'issued' | 'unavailable' | AccessDeniedReason;
+
+/** How things stand, for operators. */
+export interface TokenStatus {
+  /** Of the token in use; 0 when there is none. */
+  readonly ageMs: number;
+  readonly expiresInMs: number;
+  /** Counts the credentials that were proven and taken into use. */
+  readonly generation: number;
+  readonly lastRenewal: { readonly atEpochMs: number; readonly result: RenewalResult } | undefined;
+  /** Why Nexudus refuses the newest credentials. */
+  readonly rejected: AccessDeniedReason | undefined;
+}
 
 /**
  * Holds the access token of this process. A caller waits only when there is no usable token at all; however many
@@ -30,6 +46,10 @@ export class AccessTokenSource implements OnApplicationShutdown {
   /** Callers that wait, to be woken when other credentials take over or are turned down. */
   readonly #waiting = new Set<() => void>();
   #generation = 0;
+  #lastRenewal: TokenStatus['lastRenewal'];
+  /** Why the newest credentials are refused. */
+  #rejected: AccessDeniedReason | undefined;
+
   constructor(
     private readonly endpoint: TokenEndpoint,
     private readonly refusals: AccountRefusals,
@@ -37,12 +57,8 @@ export class AccessTokenSource implements OnApplicationShutdown {
     private readonly clock: Clock,
     private readonly log: AppLogger,
     private readonly metrics: Metrics,
-  ) {
-    metrics.beforeRead(() => {
-      metrics.tokenExpiresSeconds.set((this.#session?.expiresInMs ?? 0) / 1000);
-      metrics.credentialsGeneration.set(this.#generation);
-    });
-  }
+    private readonly redactor: Redactor,
+  ) {}
 
   /**
    * Reads the credentials and asks for the first token in the background, before a caller has to wait for it.
@@ -87,6 +103,16 @@ export class AccessTokenSource implements OnApplicationShutdown {
     return this.#session?.token;
   }
 
+  get status(): TokenStatus {
+    return {
+      ageMs: this.#session?.ageMs ?? 0,
+      expiresInMs: this.#session?.expiresInMs ?? 0,
+      generation: this.#generation,
+      lastRenewal: this.#lastRenewal,
+      rejected: this.#rejected,
+    };
+  }
+
   /**
    * Resolves when there is a usable token, or when the signal aborts.
    *
@@ -128,23 +154,38 @@ export class AccessTokenSource implements OnApplicationShutdown {
   }
 
   #sessionFor(credentials: Credentials): TokenSession {
-    const session = new TokenSession(credentials, this.endpoint, this.clock, this.log, {
+    const session = new TokenSession(credentials, this.endpoint, this.clock, this.log, this.redactor, {
       issued: () => {
+        this.#note('issued');
         if (session === this.#candidate) this.#takeOver(session);
         else if (this.#generation === 0) this.#generation = 1;
-        if (credentials === this.#newest) this.metrics.credentialsRejected.reset();
+        if (credentials === this.#newest) this.#reject(undefined);
       },
       refused: (reason) => {
-        if (credentials === this.#newest) {
-          this.metrics.credentialsRejected.reset();
-          this.metrics.credentialsRejected.set({ reason }, 1);
-        }
+        this.#note(reason);
+        if (credentials === this.#newest) this.#reject(reason);
         if (session === this.#candidate) this.#turnDown(session, reason);
         // Those in use are refused now: perhaps the newest were written before Nexudus knew of them.
         else if (this.#newest !== undefined && credentials !== this.#newest) this.#prove(this.#newest);
       },
+      unavailable: () => {
+        this.#note('unavailable');
+      },
     });
     return session;
+  }
+
+  #note(result: RenewalResult): void {
+    const atEpochMs = this.clock.epochMs();
+    this.#lastRenewal = { atEpochMs, result };
+    if (result === 'issued') this.metrics.tokenLastSuccess.set(atEpochMs / 1000);
+    else this.metrics.tokenFailures.inc({ reason: result });
+  }
+
+  #reject(reason: AccessDeniedReason | undefined): void {
+    this.#rejected = reason;
+    this.metrics.credentialsRejected.reset();
+    if (reason !== undefined) this.metrics.credentialsRejected.set({ reason }, 1);
   }
 
   #takeOver(session: TokenSession): void {

@@ -65,6 +65,14 @@ export class AccountRefusals {
     return this.of(operation) ?? new AccessDenied('unauthorized', REFUSED_FOR_MS);
   }
 
+  /** What is refused now, and until a 401 to it renews a token again. */
+  all(): { operation: RoledOperation; reason: AccessDeniedReason; retryAfterMs: number }[] {
+    return [...this.#refusals.keys()].flatMap((operation) => {
+      const { reason, retryAfterMs } = this.of(operation) ?? {};
+      return reason !== undefined && retryAfterMs !== undefined ? [{ operation, reason, retryAfterMs }] : [];
+    });
+  }
+
   /** Other credentials are in use: what the old ones lacked says nothing about them. */
   clear(): void {
     this.#refusals.clear();

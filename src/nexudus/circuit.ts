@@ -31,10 +31,14 @@ export class Circuit {
     return this.#openMs > 0;
   }
 
+  /** Until the next probe; 0 when the circuit is closed, or the probe is under way. */
+  get probesInMs(): number {
+    return this.isOpen ? Math.max(0, this.#openUntilMs - this.#clock.nowMs()) : 0;
+  }
+
   /** @throws UpstreamUnavailable while nothing is to be sent, with the time of the next probe */
   check(): void {
-    if (!this.isOpen) return;
-    throw new UpstreamUnavailable('circuit-open', Math.max(0, this.#openUntilMs - this.#clock.nowMs()));
+    if (this.isOpen) throw new UpstreamUnavailable('circuit-open', this.probesInMs);
   }
 
   /** The upstream answered, whatever it said. */

@@ -36,6 +36,15 @@ export class FairLine<T extends InLine> {
     this.#size += 1;
   }
 
+  /** The earliest arrival. */
+  get oldest(): T | undefined {
+    let oldest: T | undefined;
+    for (const [first] of this.#callers.values()) {
+      if (first && (oldest === undefined || first.seq < oldest.seq)) oldest = first;
+    }
+    return oldest;
+  }
+
   /** False when it was not in the line. */
   remove(item: T): boolean {
     const own = this.#callers.get(item.caller);

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock/clock.js';
 import { NexudusConfig } from '../config/sections.js';
+import { asStep, type Span } from '../observability/tracer.js';
 import { AccessTokenSource } from './access-token.source.js';
 import { AccountRefusals } from './account.refusals.js';
 import type { Deadline } from './deadline.js';
@@ -16,6 +17,14 @@ export interface MessageRecord {
   readonly businessId: number;
   /** Writable fields that this service's own API does not know: a replace that leaves them out would erase them. */
   readonly carriedOver: Readonly<Record<string, unknown>>;
+}
+
+/** For whom it is read. */
+export interface ReadContext {
+  readonly deadline: Deadline;
+  /** Aborted when the caller goes away. */
+  readonly abandoned: AbortSignal;
+  readonly span: Span;
 }
 
 /** Of chat messages: create and replace on it, read below it. */
@@ -41,14 +50,19 @@ export class MessageReader {
   ) {}
 
   /** @throws NexudusError of the kinds that say that nothing was written */
-  async read(id: number, deadline: Deadline, abandoned: AbortSignal): Promise<MessageRecord> {
+  async read(id: number, context: ReadContext): Promise<MessageRecord> {
+    const { deadline, abandoned, span } = context;
     let tokenRenewed = false;
+    let resendCount = 0;
     for (let failures = 0; failures < MAX_FAILURES && deadline.allowsAttempt();) {
       if (abandoned.aborted) throw new WriteAbandoned();
-      await this.tokens.ready(deadline, abandoned);
+      if (this.tokens.current === undefined) {
+        await asStep(span, 'token', () => this.tokens.ready(deadline, abandoned));
+      }
       const token = this.tokens.current;
       if (token === undefined) continue;
-      const result = await this.#ask(id, token, deadline, abandoned);
+      const result = await this.#ask(id, token, context, resendCount);
+      resendCount += 1;
       const status = result.kind === 'answer' ? result.status : 0;
       if (status === 200) {
         const record = readRecord(id, result);
@@ -71,7 +85,12 @@ export class MessageReader {
     throw new UpstreamUnavailable('no-connection', TRY_NEXT_MS);
   }
 
-  async #ask(id: number, token: string, deadline: Deadline, abandoned: AbortSignal): Promise<WireResult> {
+  async #ask(
+    id: number,
+    token: string,
+    { deadline, abandoned, span }: ReadContext,
+    resendCount: number,
+  ): Promise<WireResult> {
     return this.calls.perform(
       () => ({
         method: 'GET',
@@ -79,6 +98,8 @@ export class MessageReader {
         headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
         timeoutMs: Math.max(1, Math.min(this.config.attemptTimeoutMs, deadline.remainingMs())),
         isWanted: () => !abandoned.aborted,
+        span,
+        resendCount,
       }),
       deadline,
     );

@@ -71,11 +71,8 @@ export class NexudusClient {
     this.circuit.check();
     const place = this.turns.admit(message, context);
     try {
-      const { deadline, abandoned } = context;
       const revised =
-        revise && message.Id !== undefined
-          ? revise(await this.reader.read(message.Id, deadline, abandoned))
-          : message;
+        revise && message.Id !== undefined ? revise(await this.reader.read(message.Id, context)) : message;
       return await this.#attempt(operation, revised, place, context);
     } finally {
       place.leave();
@@ -142,7 +139,7 @@ export class NexudusClient {
     operation: WriteOperation,
     body: string,
     token: string,
-    { deadline, abandoned }: WriteContext,
+    { deadline, abandoned, effort, span }: WriteContext,
   ): Promise<WireResult> {
     const remainingMs = deadline.remainingMs();
     return this.transport.send({
@@ -157,6 +154,8 @@ export class NexudusClient {
       timeoutMs: Math.min(this.config.attemptTimeoutMs, remainingMs),
       startWithinMs: remainingMs - deadline.minimumAttemptMs,
       isWanted: () => !abandoned.aborted,
+      span,
+      resendCount: effort.attempts - 1,
     });
   }
 
@@ -198,11 +197,18 @@ export class NexudusClient {
     slot.end(callEnd(result, this.clock.epochMs()));
   }
 
-  #note(operation: WriteOperation, verdict: Verdict, { requestId, effort }: WriteContext): void {
+  #note(operation: WriteOperation, verdict: Verdict, { requestId, effort, span }: WriteContext): void {
     if (verdict.kind === 'done' || verdict.kind === 'rejected' || verdict.kind === 'not-found') return;
     const reason = 'reason' in verdict ? verdict.reason : undefined;
     this.log.warn(
-      { requestId, operation, attempt: effort.attempts, verdict: verdict.kind, reason },
+      {
+        requestId,
+        traceId: span.traceId,
+        operation,
+        attempt: effort.attempts,
+        verdict: verdict.kind,
+        reason,
+      },
       'An attempt at Nexudus failed',
     );
   }

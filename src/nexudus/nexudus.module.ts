@@ -5,16 +5,15 @@ import { Clock } from '../clock/clock.js';
 import { NexudusConfig } from '../config/sections.js';
 import { AppLogger } from '../observability/app-logger.js';
 import { Lifecycle } from '../observability/lifecycle.js';
-import { Metrics } from '../observability/metrics.js';
 import { AccessTokenSource } from './access-token.source.js';
 import { AccountCheck } from './account.check.js';
 import { AccountRefusals } from './account.refusals.js';
 import { Circuit } from './circuit.js';
 import { MessageReader } from './message.reader.js';
 import { NexudusClient } from './nexudus.client.js';
+import { NexudusSignals } from './nexudus.signals.js';
 import { PacedCalls } from './paced-call.js';
 import { Pacer } from './pacer.js';
-import { observeQuota } from './quota.metrics.js';
 import { TokenEndpoint } from './token.endpoint.js';
 import { undiciAdapter } from './undici.adapter.js';
 import { UpstreamTransport } from './upstream.transport.js';
@@ -73,6 +72,7 @@ class UpstreamPoolModule implements OnApplicationShutdown {
   ],
   providers: [
     NexudusClient,
+    NexudusSignals,
     AccessTokenSource,
     AccountCheck,
     AccountRefusals,
@@ -83,15 +83,13 @@ class UpstreamPoolModule implements OnApplicationShutdown {
     UpstreamTransport,
     {
       provide: Pacer,
-      inject: [NexudusConfig, Clock, Metrics, Lifecycle],
+      inject: [NexudusConfig, Clock, Lifecycle],
       useFactory: (
         { writeLimits, callLimits, reserveShare }: NexudusConfig,
         clock: Clock,
-        metrics: Metrics,
         lifecycle: Lifecycle,
       ) => {
         const pacer = new Pacer({ write: writeLimits, call: callLimits, reserveShare }, clock);
-        observeQuota(pacer, metrics);
         lifecycle.onStop(() => {
           pacer.review();
         });
@@ -100,24 +98,9 @@ class UpstreamPoolModule implements OnApplicationShutdown {
     },
     {
       provide: Circuit,
-      inject: [Clock, AccountCheck, AccessTokenSource, AppLogger, Metrics],
-      useFactory: (
-        clock: Clock,
-        account: AccountCheck,
-        tokens: AccessTokenSource,
-        log: AppLogger,
-        metrics: Metrics,
-      ) => {
-        const circuit = new Circuit(
-          clock,
-          log,
-          async () => (await account.ask(tokens.current)) !== 'no-answer',
-        );
-        metrics.beforeRead(() => {
-          metrics.circuitOpen.set(circuit.isOpen ? 1 : 0);
-        });
-        return circuit;
-      },
+      inject: [Clock, AccountCheck, AccessTokenSource, AppLogger],
+      useFactory: (clock: Clock, account: AccountCheck, tokens: AccessTokenSource, log: AppLogger) =>
+        new Circuit(clock, log, async () => (await account.ask(tokens.current)) !== 'no-answer'),
     },
   ],
   exports: [NexudusClient, AccessTokenSource, Pacer],

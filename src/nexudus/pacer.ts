@@ -102,6 +102,12 @@ export class Pacer {
     return this.#line.size;
   }
 
+  /** How long the one among them has waited that was taken in first; 0 when there is none. */
+  get oldestWaitMs(): number {
+    const { oldest } = this.#line;
+    return oldest ? this.#clock.nowMs() - oldest.sinceMs : 0;
+  }
+
   /** The state of every window, for headers, metrics and operators. */
   windows(): WindowState[] {
     return this.#quota.states();

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock/clock.js';
 import type { AppLogger } from '../observability/app-logger.js';
+import type { Redactor } from '../observability/redactor.js';
 import type { Credentials } from './credentials.js';
 import { AccessDenied, type AccessDeniedReason, UpstreamUnavailable } from './nexudus.errors.js';
 import { backoffMs } from './retry.policy.js';
@@ -10,6 +11,8 @@ import type { TokenEndpoint, TokenReply } from './token.endpoint.js';
 export interface SessionObserver {
   issued(): void;
   refused(reason: AccessDeniedReason): void;
+  /** Nothing was said about the credentials. */
+  unavailable(): void;
 }
 
 /** A time before which the token endpoint is left alone, and what to tell callers until then. */
@@ -50,6 +53,7 @@ const REMEDIES: Readonly<Partial<Record<AccessDeniedReason, string>>> = {
  */
 export class TokenSession {
   #value: string | undefined;
+  #issuedAtMs = 0;
   #expiresAtMs = 0;
   #refreshToken: string | undefined;
   #flight: Promise<void> | undefined;
@@ -58,14 +62,19 @@ export class TokenSession {
   #refusals = 0;
   #stopped = false;
   #cancelRenewal: (() => void) | undefined;
+  /** Of the secrets that are kept out of the log: those in use, and those before. */
+  readonly #releases: (() => void)[] = [];
 
   constructor(
     private readonly credentials: Credentials,
     private readonly endpoint: TokenEndpoint,
     private readonly clock: Clock,
     private readonly log: AppLogger,
+    private readonly redactor: Redactor,
     private readonly observer: SessionObserver,
-  ) {}
+  ) {
+    this.#holdSecrets();
+  }
 
   get accountName(): string {
     return this.credentials.username;
@@ -79,6 +88,11 @@ export class TokenSession {
   /** Until the token ends; 0 when there is none. */
   get expiresInMs(): number {
     return this.token === undefined ? 0 : this.#expiresAtMs - this.clock.nowMs();
+  }
+
+  /** Since the token was issued; 0 when there is none. */
+  get ageMs(): number {
+    return this.token === undefined ? 0 : this.clock.nowMs() - this.#issuedAtMs;
   }
 
   /** How long the token endpoint is to be left alone; 0 when it may be asked. */
@@ -118,6 +132,13 @@ export class TokenSession {
   stop(): void {
     this.#stopped = true;
     this.#cancelRenewal?.();
+  }
+
+  /** Those that were replaced last stay: an access token is good to its end, though a newer one is in use. */
+  #holdSecrets(): void {
+    const { password, totpSecret } = this.credentials;
+    this.#releases.push(this.redactor.hold(password, totpSecret, this.#value, this.#refreshToken));
+    if (this.#releases.length > 2) this.#releases.shift()?.();
   }
 
   async #request(): Promise<void> {
@@ -161,8 +182,10 @@ export class TokenSession {
       return;
     }
     this.#value = answer.accessToken;
+    this.#issuedAtMs = sentAtMs;
     this.#expiresAtMs = sentAtMs + usableMs;
     this.#refreshToken = answer.refreshToken;
+    this.#holdSecrets();
     this.#standstill = undefined;
     this.#failures = this.#refusals = 0;
     this.log.info({ lifetimeSeconds: answer.lifetimeMs / 1000 }, 'Nexudus issued an access token');
@@ -193,6 +216,7 @@ export class TokenSession {
       { detail: answer.detail, failures: this.#failures, retryAfterSeconds: waitMs / 1000 },
       'The token endpoint of Nexudus gave no token',
     );
+    this.observer.unavailable();
   }
 
   #standStill(waitMs: number, error: Standstill['error']): void {

@@ -35,6 +35,8 @@ export class WaitingWrite implements Place {
   readonly caller: string;
   readonly deadline: Deadline;
   readonly seq: number;
+  /** When it was taken in, on the clock's scale. */
+  readonly sinceMs: number;
   /** When it is expected to be sent, or was sent; on the clock's scale. */
   dueAtMs: number;
   readonly #room: WaitingRoom;
@@ -59,6 +61,7 @@ export class WaitingWrite implements Place {
     this.deadline = write.deadline;
     this.#session = write.session;
     this.seq = seq;
+    this.sinceMs = room.clock.nowMs();
     this.dueAtMs = dueAtMs;
     this.#former = former;
     if (former) former.#next = this;

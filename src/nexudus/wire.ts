@@ -1,3 +1,5 @@
+import type { Span } from '../observability/tracer.js';
+
 /** One HTTP call to Nexudus, complete but for the host. */
 export interface UpstreamCall {
   readonly method: 'GET' | 'POST' | 'PUT';
@@ -11,6 +13,10 @@ export interface UpstreamCall {
   readonly startWithinMs?: number;
   /** Asked right before the first byte is written; where it says no, nothing is. */
   readonly isWanted?: () => boolean;
+  /** Of the request that it is made for: its trace goes with the call. */
+  readonly span?: Span;
+  /** How many times the same was sent before, for the same request. */
+  readonly resendCount?: number;
 }
 
 /** An HTTP answer, as it came. */

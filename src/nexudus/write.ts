@@ -1,3 +1,4 @@
+import type { Span } from '../observability/tracer.js';
 import type { Deadline } from './deadline.js';
 import type { MessageRecord } from './message.reader.js';
 
@@ -21,6 +22,8 @@ export interface WriteContext {
   readonly abandoned: AbortSignal;
   /** Counts what the write took, also when it fails: for the request's log line. */
   readonly effort: WriteEffort;
+  /** Of the request that it belongs to: its steps are shown below it. */
+  readonly span: Span;
 }
 
 /** What a write took. */

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock/clock.js';
 import { Metrics } from '../observability/metrics.js';
+import { asStep } from '../observability/tracer.js';
 import { AccessTokenSource } from './access-token.source.js';
 import { Circuit } from './circuit.js';
 import { QuotaExhausted, UpstreamUnavailable, WriteAbandoned } from './nexudus.errors.js';
@@ -26,9 +27,11 @@ export class WriteTurns {
   admit({ BusinessId, AiChannelSessionId }: NexudusMessage, { caller, deadline }: WriteContext): Place {
     const session = AiChannelSessionId === undefined ? undefined : `${BusinessId}/${AiChannelSessionId}`;
     try {
-      return this.pacer.admit({ caller, session, deadline });
+      const place = this.pacer.admit({ caller, session, deadline });
+      this.metrics.quotaAdmitted.inc();
+      return place;
     } catch (error) {
-      if (error instanceof QuotaExhausted) this.metrics.quotaRefused.inc();
+      if (error instanceof QuotaExhausted) this.metrics.quotaRefused.inc({ reason: 'too-late' });
       throw error;
     }
   }
@@ -40,12 +43,14 @@ export class WriteTurns {
    */
   async take(
     place: Place,
-    { deadline, abandoned, effort }: WriteContext,
+    { deadline, abandoned, effort, span }: WriteContext,
   ): Promise<{ slot: Slot; token: string }> {
     for (;;) {
-      if (this.tokens.current === undefined) await this.tokens.ready(deadline, abandoned);
+      if (this.tokens.current === undefined) {
+        await asStep(span, 'token', () => this.tokens.ready(deadline, abandoned));
+      }
       const waitsSinceMs = this.clock.nowMs();
-      const slot = await this.#slot(place, abandoned);
+      const slot = await asStep(span, 'wait', () => this.#slot(place, abandoned));
       const waitMs = this.clock.nowMs() - waitsSinceMs;
       effort.waitMs += waitMs;
       this.metrics.quotaWaitSeconds.observe(waitMs / 1000);
@@ -79,7 +84,7 @@ export class WriteTurns {
         },
         (error) => {
           abandoned.removeEventListener('abort', abandon);
-          this.metrics.quotaRefused.inc();
+          this.metrics.quotaRefused.inc({ reason: 'overtaken' });
           reject(error);
         },
       );

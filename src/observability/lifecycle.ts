@@ -9,6 +9,10 @@ export class Lifecycle {
   readonly #whenStopping = new Set<() => void>();
   readonly #whenIdle: (() => void)[] = [];
 
+  get state(): 'starting' | 'ready' | 'stopping' {
+    return this.#state;
+  }
+
   get isReady(): boolean {
     return this.#state === 'ready';
   }
@@ -38,6 +42,11 @@ export class Lifecycle {
     return () => {
       this.#whenStopping.delete(listener);
     };
+  }
+
+  /** How many are under way. */
+  get requests(): number {
+    return this.#requests;
   }
 
   requestBegan(): void {

@@ -1,32 +1,38 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { ObservabilityConfig } from '../config/sections.js';
 import { Lifecycle } from './lifecycle.js';
 import { Metrics } from './metrics.js';
+import { OperatorInfo } from './operator-info.js';
 import { pathOf } from './request-path.js';
 
 interface ManagementAnswer {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
+  readonly allow?: string;
 }
 
 /**
- * The port for operators: probes and metrics. Its own server, so that nothing on it can be reached on the API port,
+ * The port for operators: probes, metrics, and how things stand. Its own server, so that nothing on it can be reached on the API port,
  * and so that the probes are not in the way of the callers.
  */
 @Injectable()
 export class ManagementServer implements OnApplicationShutdown {
   readonly #server: Server;
-  readonly #routes: Readonly<Record<string, () => ManagementAnswer | Promise<ManagementAnswer>>> = {
+  readonly #routes: Readonly<
+    Record<string, (query: URLSearchParams) => ManagementAnswer | Promise<ManagementAnswer>>
+  > = {
     // That it is answered at all says that the event loop turns.
     '/health/live': () => json(200, { status: 'live' }),
     // Never whether the upstream is there: an outage there must not take out the replicas.
-    '/health/ready': () =>
-      this.lifecycle.isReady
-        ? json(200, { status: 'ready' })
-        : json(503, { status: this.lifecycle.isStopping ? 'stopping' : 'starting' }),
+    '/health/ready': (query) =>
+      json(
+        this.lifecycle.isReady ? 200 : 503,
+        query.has('verbose') ? this.info.read() : { status: this.lifecycle.state },
+      ),
+    '/info': () => json(200, this.info.read()),
     '/metrics': async () => ({
       status: 200,
       contentType: this.metrics.registry.contentType,
@@ -38,21 +44,35 @@ export class ManagementServer implements OnApplicationShutdown {
     private readonly config: ObservabilityConfig,
     private readonly lifecycle: Lifecycle,
     private readonly metrics: Metrics,
+    private readonly info: OperatorInfo,
   ) {
+    metrics.beforeRead(() => {
+      metrics.serverActiveRequests.set(lifecycle.requests);
+    });
     this.#server = createServer((request, response) => {
-      void this.#answer(request.url ?? '/').then(({ status, contentType, body }) => {
+      void this.#answer(request).then(({ status, contentType, body, allow }) => {
         response
-          .writeHead(status, { 'content-type': contentType, 'x-content-type-options': 'nosniff' })
+          .writeHead(status, {
+            'content-type': contentType,
+            'cache-control': 'no-store',
+            'x-content-type-options': 'nosniff',
+            ...(allow !== undefined && { allow }),
+          })
           .end(body);
       });
     });
   }
 
-  async #answer(url: string): Promise<ManagementAnswer> {
+  async #answer({ method = 'GET', url = '/' }: IncomingMessage): Promise<ManagementAnswer> {
     const path = pathOf(url);
     const route = Object.hasOwn(this.#routes, path) ? this.#routes[path] : undefined;
+    if (route === undefined) return json(404, { status: 'no such route' });
+    // Nothing can be changed through this port. Node leaves the body out of the answer to a HEAD.
+    if (method !== 'GET' && method !== 'HEAD') {
+      return { ...json(405, { status: 'not with this method' }), allow: 'GET, HEAD' };
+    }
     try {
-      return (await route?.()) ?? json(404, { status: 'no such route' });
+      return await route(new URLSearchParams(url.slice(path.length)));
     } catch {
       return json(500, { status: 'failed' });
     }

@@ -1,7 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { VERSION } from './version.js';
 
-const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25];
+/** Those of OpenTelemetry's semantic conventions for HTTP, and the longest that a caller waits by default. */
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 25];
+
+/** One metric, for whoever reads about it. */
+export interface MetricDescription {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly labels: readonly string[];
+  readonly help: string;
+}
 
 /**
  * Every metric of the service, with its meaning, in one list. Labels have few values, fixed in the code: no ids, no
@@ -10,16 +20,26 @@ const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25];
 @Injectable()
 export class Metrics {
   readonly registry = new Registry();
+  readonly #collectors: (() => void)[] = [];
+  readonly #descriptions: MetricDescription[] = [];
 
   readonly serverRequestSeconds = this.#histogram(
     'http_server_request_duration_seconds',
     'Requests of callers, from arrival to the last byte of the answer',
     ['method', 'route', 'status'],
   );
+  readonly serverActiveRequests = this.#gauge(
+    'http_server_active_requests',
+    'Requests of callers that are under way',
+  );
   readonly clientRequestSeconds = this.#histogram(
     'http_client_request_duration_seconds',
-    'Single calls to Nexudus; status is "none" where no answer came',
-    ['method', 'call', 'status'],
+    'Single calls to Nexudus; status is "none" where no answer came, http_request_resend_count 0, 1, 2 or 3+',
+    ['method', 'call', 'status', 'http_request_resend_count'],
+  );
+  readonly upstreamLastSuccess = this.#gauge(
+    'nexudus_upstream_last_success_timestamp_seconds',
+    'When Nexudus last answered a call with a 2xx, since the Unix epoch; 0 before the first',
   );
   readonly writes = this.#counter(
     'nexudus_writes_total',
@@ -34,6 +54,19 @@ export class Metrics {
   readonly tokenExpiresSeconds = this.#gauge(
     'nexudus_token_expires_seconds',
     'Until the access token in use ends; 0 when there is none',
+  );
+  readonly tokenAgeSeconds = this.#gauge(
+    'nexudus_token_age_seconds',
+    'Since the access token in use was issued; 0 when there is none',
+  );
+  readonly tokenLastSuccess = this.#gauge(
+    'nexudus_token_last_success_timestamp_seconds',
+    'When Nexudus last issued an access token, since the Unix epoch; 0 before the first',
+  );
+  readonly tokenFailures = this.#counter(
+    'nexudus_token_failures_total',
+    'Renewals that gave no token: unavailable, or why Nexudus refused (invalid-credentials, two-factor, password-reset)',
+    ['reason'],
   );
   readonly credentialsRejected = this.#gauge(
     'nexudus_credentials_rejected',
@@ -61,11 +94,20 @@ export class Metrics {
     'kind',
     'window',
   ]);
+  readonly quotaRemaining = this.#gauge(
+    'nexudus_quota_remaining',
+    'Calls of a window that can be sent now: what we take for ours, less what counts',
+    ['kind', 'window'],
+  );
   readonly quotaPauseSeconds = this.#gauge(
     'nexudus_quota_pause_seconds',
     'Until the pause after a throttle answer ends',
   );
   readonly quotaWaiting = this.#gauge('nexudus_quota_waiting', 'Writes that wait for their turn');
+  readonly quotaOldestWaitSeconds = this.#gauge(
+    'nexudus_quota_oldest_wait_seconds',
+    'How long the write has waited that has waited longest; 0 when none waits',
+  );
   readonly quotaWaitSeconds = this.#histogram(
     'nexudus_quota_wait_seconds',
     'How long writes waited for their turn',
@@ -74,9 +116,14 @@ export class Metrics {
     'nexudus_quota_throttled_total',
     'Throttle answers (409 or 429) of Nexudus',
   );
+  readonly quotaAdmitted = this.#counter(
+    'nexudus_quota_admitted_total',
+    'Writes that were taken in, since their turn could be expected in time',
+  );
   readonly quotaRefused = this.#counter(
     'nexudus_quota_refused_total',
-    'Writes refused because their turn would come too late',
+    'Writes refused: too-late at once, since their turn would come too late; overtaken after they had been taken in',
+    ['reason'],
   );
   readonly idempotencyRequests = this.#counter(
     'idempotency_requests_total',
@@ -88,8 +135,18 @@ export class Metrics {
     '1 while nothing is sent because Nexudus does not answer',
   );
 
+  readonly #buildInfo = this.#gauge('nexudus_build_info', 'Always 1; the version that runs is its label', [
+    'version',
+  ]);
+
   constructor() {
+    this.#buildInfo.set({ version: VERSION }, 1);
     collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** Those of this service; beside them stand what prom-client says of the process and of Node. */
+  get descriptions(): readonly MetricDescription[] {
+    return this.#descriptions;
   }
 
   /** Has gauges set whenever the metrics are read. */
@@ -103,17 +160,17 @@ export class Metrics {
     return this.registry.metrics();
   }
 
-  readonly #collectors: (() => void)[] = [];
-
   #counter<Label extends string>(
     name: string,
     help: string,
     labelNames: readonly Label[] = [],
   ): Counter<Label> {
+    this.#descriptions.push({ name, type: 'counter', labels: labelNames, help });
     return new Counter({ name, help, labelNames, registers: [this.registry] });
   }
 
   #gauge<Label extends string>(name: string, help: string, labelNames: readonly Label[] = []): Gauge<Label> {
+    this.#descriptions.push({ name, type: 'gauge', labels: labelNames, help });
     return new Gauge({ name, help, labelNames, registers: [this.registry] });
   }
 
@@ -122,6 +179,7 @@ export class Metrics {
     help: string,
     labelNames: readonly Label[] = [],
   ): Histogram<Label> {
+    this.#descriptions.push({ name, type: 'histogram', labels: labelNames, help });
     return new Histogram({ name, help, labelNames, buckets: SECONDS, registers: [this.registry] });
   }
 }

@@ -1,3 +1,5 @@
+import type { Span } from './tracer.js';
+
 /** What a request has come to so far: for its log line, and for what a fault of ours leaves behind. */
 export interface RequestEffort {
   /** On the clock's monotonic scale. */
@@ -17,5 +19,7 @@ export interface RequestEffort {
 declare module 'fastify' {
   interface FastifyRequest {
     effort: RequestEffort;
+    /** Of the whole request, from its arrival to the end of its answer. */
+    span: Span;
   }
 }

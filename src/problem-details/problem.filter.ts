@@ -24,7 +24,10 @@ export class ProblemFilter implements ExceptionFilter {
     request.effort.problem = nobodyReads ? undefined : problem.slug;
     request.effort.outcome = problem.outcome;
     if (problem.slug === 'internal-error') {
-      this.log.error({ requestId: request.id, err: problem.cause }, 'A fault of this service');
+      this.log.error(
+        { requestId: request.id, traceId: request.span.traceId, err: problem.cause },
+        'A fault of this service',
+      );
     }
     if (!reply.sent) this.responder.send(problem, request, reply);
   }

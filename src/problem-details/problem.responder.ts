@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ProblemsConfig } from '../config/sections.js';
+import { Redactor } from '../observability/redactor.js';
 import { pathOf } from '../observability/request-path.js';
 import type { Problem } from './problem.js';
 
@@ -10,7 +11,10 @@ export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
 /** Sends a problem, through Fastify or, where there is no request object yet, straight to a socket. */
 @Injectable()
 export class ProblemResponder {
-  constructor(private readonly config: ProblemsConfig) {}
+  constructor(
+    private readonly config: ProblemsConfig,
+    private readonly redactor: Redactor,
+  ) {}
 
   send(problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
     void reply
@@ -23,14 +27,12 @@ export class ProblemResponder {
 
   /** The body, as it is sent. */
   toText(problem: Problem, request: FastifyRequest): string {
-    return JSON.stringify(
-      problem.toBody(this.config.typeBaseUrl, { path: pathOf(request.url), id: request.id }),
-    );
+    return this.#bodyOf(problem, { path: pathOf(request.url), id: request.id });
   }
 
   /** The bytes of a whole HTTP/1.1 answer that ends the connection. */
   toRawResponse(problem: Problem, requestId: string, headers: Readonly<Record<string, string>>): string {
-    const body = JSON.stringify(problem.toBody(this.config.typeBaseUrl, { path: '/', id: requestId }));
+    const body = this.#bodyOf(problem, { path: '/', id: requestId });
     return [
       `HTTP/1.1 ${problem.type.status} ${problem.type.title}`,
       `content-type: ${PROBLEM_MEDIA_TYPE}`,
@@ -41,5 +43,10 @@ export class ProblemResponder {
       '',
       body,
     ].join('\r\n');
+  }
+
+  /** A sentence of the upstream may repeat what it was sent: what is ours alone is taken out. */
+  #bodyOf(problem: Problem, request: { readonly path: string; readonly id: string }): string {
+    return this.redactor.redactJson(JSON.stringify(problem.toBody(this.config.typeBaseUrl, request)));
   }
 }

@@ -32,6 +32,10 @@ export interface TestService {
   readonly url: string;
   /** Each line that it logged. */
   readonly log: readonly Record<string, unknown>[];
+  /** The same, as it was written. */
+  readonly rawLog: readonly string[];
+  /** A page of the management port; `GET` where no other method is given. */
+  readonly manage: (path: string, method?: string) => Promise<Answer>;
   readonly create: (body: unknown, headers?: Record<string, string>) => Promise<Answer>;
   readonly replace: (id: number | string, body: unknown, headers?: Record<string, string>) => Promise<Answer>;
   readonly call: (
@@ -54,23 +58,28 @@ export async function startService(
   const sandbox = await NexudusSandbox.start(given.sandbox);
   running.push(() => sandbox.close());
   const log: Record<string, unknown>[] = [];
+  const rawLog: string[] = [];
   const config = loadConfig({ ...environmentFor(sandbox.url), ...given.env }, 'test-host');
   const app = await startApp(
     config,
-    createLogger('debug', { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) }),
+    createLogger(given.env?.['LOG_LEVEL'] ?? 'debug', {
+      write: (line) => {
+        rawLog.push(line);
+        log.push(JSON.parse(line) as Record<string, unknown>);
+      },
+    }),
   );
   running.push(() => app.stop());
   const url = `http://127.0.0.1:${app.apiPort}`;
   const call: TestService['call'] = async (method, path, init = {}) => {
-    const response = await fetch(url + path, { method, redirect: 'manual', ...init });
-    const text = await response.text();
-    const { status, headers } = response;
+    const answer = await wholeAnswer(await fetch(url + path, { method, redirect: 'manual', ...init }));
+    const { status, headers, text } = answer;
     // Whatever a test is about: no answer contradicts the description that callers build on.
     const described = text.replaceAll(config.problems.typeBaseUrl, '/problems/');
     const faults = contradictions({ method, path, status, headers, text: described });
     if (faults.length > 0)
       throw new Error(`${method} ${path} contradicts openapi.json: ${faults.join('\n')}`);
-    return { status, headers, text, json: parseObject(text) };
+    return answer;
   };
   const write = (
     method: string,
@@ -87,6 +96,9 @@ export async function startService(
     app,
     url,
     log,
+    rawLog,
+    manage: async (path, method = 'GET') =>
+      wholeAnswer(await fetch(`http://127.0.0.1:${app.managementPort}${path}`, { method })),
     call,
     create: (body, headers) => write('POST', '/v1/chat-messages', body, headers),
     replace: (id, body, headers) => write('PUT', `/v1/chat-messages/${id}`, body, headers),
@@ -130,6 +142,11 @@ function apiKeysFile(): string {
     ]),
   );
   return path;
+}
+
+async function wholeAnswer(response: Response): Promise<Answer> {
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, text, json: parseObject(text) };
 }
 
 function parseObject(text: string): Record<string, unknown> {
