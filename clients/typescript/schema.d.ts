@@ -420,8 +420,7 @@ export interface components {
             status: 500;
             /** @enum {unknown} */
             outcome: "not-sent" | "unknown";
-            /** @constant */
-            retryable: false;
+            retryable: boolean;
         } & WithRequired<components["schemas"]["ProblemDetails"], "type" | "status" | "outcome" | "retryable">;
         /**
          * Outcome unknown: no usable answer
@@ -746,7 +745,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["InternalError"];
+                    "application/problem+json": {
+                        /** @constant */
+                        retryable: false;
+                    } & WithRequired<components["schemas"]["InternalError"], "retryable">;
                 };
             };
             /** @description `upstream-failure`: The message was handed to Nexudus, and its answer was lost, broken or an error: the message may or may not exist now. A create is not sent again by itself, since that could make a duplicate; a replace can be repeated safely. */
@@ -1011,7 +1013,6 @@ export interface operations {
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "Preference-Applied": components["headers"]["Preference-Applied"];
-                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1141,7 +1142,9 @@ export interface operations {
                     "application/problem+json": {
                         /** @constant */
                         outcome: "not-sent";
-                    } & WithRequired<components["schemas"]["InternalError"], "outcome">;
+                        /** @constant */
+                        retryable: false;
+                    } & WithRequired<components["schemas"]["InternalError"], "outcome" | "retryable">;
                 };
             };
             /** @description `shutting-down`: This instance is stopping. The message was not sent. Send it again: another instance takes it. */
@@ -1246,7 +1249,9 @@ export interface operations {
                     "application/problem+json": {
                         /** @constant */
                         outcome: "not-sent";
-                    } & WithRequired<components["schemas"]["InternalError"], "outcome">;
+                        /** @constant */
+                        retryable: false;
+                    } & WithRequired<components["schemas"]["InternalError"], "outcome" | "retryable">;
                 };
             };
             /** @description `shutting-down`: This instance is stopping. The message was not sent. Send it again: another instance takes it. */
@@ -1351,7 +1356,9 @@ export interface operations {
                     "application/problem+json": {
                         /** @constant */
                         outcome: "not-sent";
-                    } & WithRequired<components["schemas"]["InternalError"], "outcome">;
+                        /** @constant */
+                        retryable: false;
+                    } & WithRequired<components["schemas"]["InternalError"], "outcome" | "retryable">;
                 };
             };
             /** @description `shutting-down`: This instance is stopping. The message was not sent. Send it again: another instance takes it. */
@@ -1436,7 +1443,9 @@ export interface operations {
                     "application/problem+json": {
                         /** @constant */
                         outcome: "not-sent";
-                    } & WithRequired<components["schemas"]["InternalError"], "outcome">;
+                        /** @constant */
+                        retryable: false;
+                    } & WithRequired<components["schemas"]["InternalError"], "outcome" | "retryable">;
                 };
             };
             /** @description `shutting-down`: This instance is stopping. The message was not sent. Send it again: another instance takes it. */

@@ -60,7 +60,7 @@ export class WriteAnswers {
 
   /** What was not sent leaves the key free, and so does what can be sent again safely. */
   #keep(failure: unknown, operation: Write['operation'], request: FastifyRequest): Keep {
-    const problem = toProblem(failure, request.effort.attempts > 0);
+    const problem = toProblem(failure, request.effort.attempts > 0 ? operation : undefined);
     const { outcome } = problem;
     if (outcome === 'not-sent' || (outcome === 'unknown' && operation === 'replace')) return undefined;
     return {

@@ -45,7 +45,7 @@ const BAD_KEY = example(
 );
 
 const OF_EVERY_REQUEST = [
-  example(toProblem(new Error(), false)),
+  example(toProblem(new Error())),
   example(new Problem('shutting-down', { detail: 'This instance is stopping.', retryAfterMs: 1_000 })),
 ];
 
@@ -88,31 +88,23 @@ function ofEveryWrite(isRepeatable: boolean): ProblemExample[] {
     example(
       new Problem('idempotency-key-reused', { detail: 'This Idempotency-Key was used with another body.' }),
     ),
-    example(toProblem(new QuotaExhausted(17_000), false)),
-    example(toProblem(new UpstreamUnavailable('no-connection', 5_000), false)),
-    example(toProblem(new AccessDenied('missing-role', 300_000), true)),
+    example(toProblem(new QuotaExhausted(17_000))),
+    example(toProblem(new UpstreamUnavailable('no-connection', 5_000))),
+    example(toProblem(new AccessDenied('missing-role', 300_000))),
     example(
-      toProblem(
-        new MessageRejected([{ propertyName: 'AiChannelSessionId', message: 'does not exist' }]),
-        true,
-      ),
+      toProblem(new MessageRejected([{ propertyName: 'AiChannelSessionId', message: 'does not exist' }])),
       'rejected-by-nexudus',
     ),
-    example(toProblem(new OutcomeUnknown('connection-lost', isRepeatable), true)),
-    example(toProblem(new OutcomeUnknown('timeout', isRepeatable), true)),
-    example(toProblem(new Error(), true), 'internal-error-after-sending'),
+    example(toProblem(new OutcomeUnknown('connection-lost', isRepeatable))),
+    example(toProblem(new OutcomeUnknown('timeout', isRepeatable))),
+    example(toProblem(new Error(), isRepeatable ? 'replace' : 'create'), 'internal-error-after-sending'),
   ];
 }
 
 /** Every problem that an operation can answer with. */
 export const PROBLEMS_OF: Readonly<Record<Purpose, readonly ProblemExample[]>> = {
   create: [...ofEveryWrite(false), ...OF_EVERY_REQUEST],
-  replace: [
-    BAD_ID,
-    ...ofEveryWrite(true),
-    example(toProblem(new MessageNotFound(), true)),
-    ...OF_EVERY_REQUEST,
-  ],
+  replace: [BAD_ID, ...ofEveryWrite(true), example(toProblem(new MessageNotFound())), ...OF_EVERY_REQUEST],
   read: [UNREADABLE, ...OF_EVERY_REQUEST],
 };
 

@@ -19,7 +19,7 @@ export class ProblemFilter implements ExceptionFilter {
   catch(failure: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const reply = host.switchToHttp().getResponse<FastifyReply>();
-    const problem = this.#whileStopping(toProblem(failure, request.effort.attempts > 0));
+    const problem = this.#whileStopping(toProblem(failure, sentBy(request)));
     const nobodyReads = isNexudusError(failure) && failure.code === 'write-abandoned';
     request.effort.problem = nobodyReads ? undefined : problem.slug;
     request.effort.outcome = problem.outcome;
@@ -39,4 +39,10 @@ export class ProblemFilter implements ExceptionFilter {
       ? new Problem('shutting-down', { detail: 'This instance is stopping.', retryAfterMs: 1_000 })
       : problem;
   }
+}
+
+/** How the message of a request was handed to Nexudus, if it was. */
+function sentBy({ effort, method }: FastifyRequest): 'create' | 'replace' | undefined {
+  if (effort.attempts === 0) return undefined;
+  return method === 'PUT' ? 'replace' : 'create';
 }

@@ -25,7 +25,7 @@ interface Body {
   readonly retryable: boolean;
   readonly errors?: ProblemError[];
 }
-const bodyOf = (failure: unknown, sent = true): Body =>
+const bodyOf = (failure: unknown, sent?: 'create' | 'replace'): Body =>
   toProblem(failure, sent).toBody('/problems/', REQUEST) as Body;
 
 describe('a failure of Nexudus', () => {
@@ -86,7 +86,7 @@ describe('a failure of Nexudus', () => {
   ];
 
   it.each(rows)('is told apart: %s', (_, failure, slug, status, outcome, retryable) => {
-    for (const sent of [true, false]) {
+    for (const sent of ['create', 'replace', undefined] as const) {
       const problem = toProblem(failure, sent);
       expect(problem.slug).toBe(slug);
       expect(problem.toBody('https://docs.example/p/', REQUEST)).toMatchObject({
@@ -102,7 +102,7 @@ describe('a failure of Nexudus', () => {
   });
 
   it.each(rows)('says with every 429 and 503 when to come again: %s', (_, failure, __, status) => {
-    expect('retry-after' in toProblem(failure, false).headers).toBe(status === 429 || status === 503);
+    expect('retry-after' in toProblem(failure).headers).toBe(status === 429 || status === 503);
   });
 
   it.each(['invalid-credentials', 'two-factor', 'password-reset', 'token-refused', 'edge-blocked'] as const)(
@@ -123,17 +123,17 @@ describe('a failure of Nexudus', () => {
     [59_999.5, '60'],
     [86_400_000, '86400'],
   ])('rounds a wait of %d ms up to %s whole seconds', (ms, seconds) => {
-    expect(toProblem(new QuotaExhausted(ms), false).headers).toEqual({ 'retry-after': seconds });
-    expect(toProblem(new UpstreamUnavailable('no-token', ms), false).headers).toEqual({
+    expect(toProblem(new QuotaExhausted(ms)).headers).toEqual({ 'retry-after': seconds });
+    expect(toProblem(new UpstreamUnavailable('no-token', ms)).headers).toEqual({
       'retry-after': seconds,
     });
-    expect(toProblem(new AccessDenied('two-factor', ms), false).headers).toEqual({ 'retry-after': seconds });
+    expect(toProblem(new AccessDenied('two-factor', ms)).headers).toEqual({ 'retry-after': seconds });
   });
 
   it('never asks to come again too early', () => {
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1e9, noNaN: true }), (ms) => {
-        const seconds = Number(toProblem(new QuotaExhausted(ms), false).headers['retry-after']);
+        const seconds = Number(toProblem(new QuotaExhausted(ms)).headers['retry-after']);
         expect(Number.isInteger(seconds) && seconds >= 1 && seconds * 1000 >= ms).toBe(true);
         expect(seconds === 1 || (seconds - 1) * 1000 < ms).toBe(true);
       }),
@@ -142,7 +142,7 @@ describe('a failure of Nexudus', () => {
 
   it('shows nothing of the error behind it', () => {
     const cause = new Error('connect ECONNREFUSED canary.nexudus.com:443');
-    const problem = toProblem(new UpstreamUnavailable('no-connection', 1_000, { cause }), false);
+    const problem = toProblem(new UpstreamUnavailable('no-connection', 1_000, { cause }));
     expect(JSON.stringify(problem.toBody('/problems/', REQUEST))).not.toMatch(/canary|ECONN/);
   });
 });
@@ -150,7 +150,7 @@ describe('a failure of Nexudus', () => {
 describe('any other failure', () => {
   it('is passed on where it is a problem already', () => {
     const problem = new Problem('forbidden', { detail: 'No.' });
-    expect(toProblem(problem, true)).toBe(problem);
+    expect(toProblem(problem, 'create')).toBe(problem);
   });
 
   it.each([
@@ -164,9 +164,9 @@ describe('any other failure', () => {
     [503, 'internal-error', 500],
   ])('of Nest or Fastify with status %d is %s', (given, slug, status) => {
     const failure = new HttpException('canary', given);
-    expect(toProblem(failure, false).slug).toBe(slug);
-    expect(bodyOf(failure, false)).toMatchObject({ status, outcome: 'not-sent', retryable: false });
-    expect(JSON.stringify(bodyOf(failure, false))).not.toContain('canary');
+    expect(toProblem(failure).slug).toBe(slug);
+    expect(bodyOf(failure)).toMatchObject({ status, outcome: 'not-sent', retryable: false });
+    expect(JSON.stringify(bodyOf(failure))).not.toContain('canary');
   });
 
   const thrown: [string, unknown][] = [
@@ -178,13 +178,15 @@ describe('any other failure', () => {
     ['a 5xx of Nest', new HttpException('canary', 500)],
   ];
   it.each(thrown)('is an internal error: %s', (_, failure) => {
-    expect(bodyOf(failure, false)).toMatchObject({ status: 500, outcome: 'not-sent', retryable: false });
-    expect(toProblem(failure, false).cause).toBe(failure);
-    expect(JSON.stringify(bodyOf(failure, false))).not.toContain('canary');
+    expect(bodyOf(failure)).toMatchObject({ status: 500, outcome: 'not-sent', retryable: false });
+    expect(toProblem(failure).cause).toBe(failure);
+    expect(JSON.stringify(bodyOf(failure))).not.toContain('canary');
   });
 
   it.each(thrown)('leaves the outcome unknown once the message was handed over: %s', (_, failure) => {
-    expect(bodyOf(failure, true)).toMatchObject({ status: 500, outcome: 'unknown', retryable: false });
+    expect(bodyOf(failure, 'create')).toMatchObject({ status: 500, outcome: 'unknown', retryable: false });
+    // To replace it again does no harm.
+    expect(bodyOf(failure, 'replace')).toMatchObject({ status: 500, outcome: 'unknown', retryable: true });
   });
 });
 

@@ -10,9 +10,9 @@ import { Problem, type ProblemError } from './problem.js';
 /**
  * The one table from a failure, whatever its origin, to the problem that the caller gets. Pure, total.
  *
- * @param sent whether the message had already been handed to Nexudus: decides what a fault of ours leaves behind
+ * @param sent how the message had already been handed to Nexudus, if it had: decides what a fault of ours leaves behind
  */
-export function toProblem(failure: unknown, sent: boolean): Problem {
+export function toProblem(failure: unknown, sent?: 'create' | 'replace'): Problem {
   if (failure instanceof Problem) return failure;
   if (isNexudusError(failure)) return fromNexudus(failure);
   // Whatever it claims to be: after the message was handed over, it comes from behind our own handler.
@@ -28,14 +28,20 @@ function refusedByFastify(failure: unknown): Problem | undefined {
   return typeof statusCode === 'number' && statusCode < 500 ? fromHttpStatus(statusCode, failure) : undefined;
 }
 
-function internalError(cause: unknown, sent: boolean): Problem {
+function internalError(cause: unknown, sent?: 'create' | 'replace'): Problem {
+  if (sent === undefined) {
+    return new Problem(
+      'internal-error',
+      { detail: 'The service failed before the message was sent.' },
+      { cause },
+    );
+  }
   return new Problem(
     'internal-error',
     {
-      detail: sent
-        ? 'The service failed after the message was handed to Nexudus.'
-        : 'The service failed before the message was sent.',
-      outcome: sent ? 'unknown' : 'not-sent',
+      detail: 'The service failed after the message was handed to Nexudus.',
+      outcome: 'unknown',
+      retryable: sent === 'replace',
     },
     { cause },
   );
@@ -144,6 +150,6 @@ function fromHttpStatus(status: number, cause: unknown): Problem {
     default:
       return status < 500
         ? new Problem('malformed-request', { detail: 'The request cannot be read.' }, { cause })
-        : internalError(cause, false);
+        : internalError(cause);
   }
 }
