@@ -1,0 +1,70 @@
+import { execFileSync } from 'node:child_process';
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { availableParallelism, cpus, release } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { URL } from 'node:url';
+
+/** The tools that are used where they are there, and what stands in for them. */
+export const TOOLS = {
+  nginx: findTool('nginx'),
+  wrk: findTool('wrk'),
+  taskset: availableParallelism() > 1 ? findTool('taskset') : undefined,
+};
+
+/** The contestant has a core for itself; what loads it and what it calls have another one, or two. */
+export const CORES = { load: 0, contestant: 1, upstream: availableParallelism() > 2 ? 2 : 0 };
+
+/** The command that runs on one core, where the machine can do that. */
+export function pinned(core, command, args) {
+  return TOOLS.taskset ? [TOOLS.taskset, ['-c', String(core), command, ...args]] : [command, args];
+}
+
+/** This process reads the logs of the contestants: not on their core. */
+export function pinMyself() {
+  if (TOOLS.taskset) execFileSync(TOOLS.taskset, ['-a', '-c', '-p', String(CORES.load), String(process.pid)]);
+}
+
+/** Lines for the report. */
+export function describeMachine() {
+  const [{ model }] = cpus();
+  const nginx = TOOLS.nginx ? 'nginx' : 'node:http';
+  const load = TOOLS.wrk ? 'wrk, which checks every answer' : 'autocannon, which checks every answer';
+  return [
+    `Machine: ${cpus().length} cores, ${model.trim()}, Linux ${release()}, Node.js ${process.version}`,
+    TOOLS.taskset
+      ? 'The contestant alone has one core; the load and the upstream have the rest'
+      : 'Nothing is pinned to a core: there is no taskset, or only one core',
+    `Upstream: ${nginx}; load: ${load}`,
+    `Libraries: ${LIBRARIES.map((name) => `${name} ${versionOf(name)}`).join(', ')}`,
+  ];
+}
+
+const LIBRARIES = [
+  '@nestjs/core',
+  'fastify',
+  '@fastify/reply-from',
+  'nest-platform-express',
+  '@nestjs/axios',
+  'axios',
+  'undici',
+];
+
+function versionOf(name) {
+  const file = new URL(`../../node_modules/${name}/package.json`, import.meta.url);
+  return JSON.parse(readFileSync(file, 'utf8')).version;
+}
+
+function findTool(name) {
+  // nginx is a server: Debian does not have it on everybody's PATH.
+  const places = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin'];
+  return places.map((place) => join(place, name)).find(isExecutable);
+}
+
+function isExecutable(file) {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
