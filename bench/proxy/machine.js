@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
-import { availableParallelism, cpus, release } from 'node:os';
+import { availableParallelism, cpus, loadavg, release } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { URL } from 'node:url';
 
@@ -24,13 +24,13 @@ export function pinMyself() {
   if (TOOLS.taskset) execFileSync(TOOLS.taskset, ['-a', '-c', '-p', String(CORES.load), String(process.pid)]);
 }
 
-/** Lines for the report. */
+/** Lines for the report; called before the run, since what else the machine does is a part of it. */
 export function describeMachine() {
   const [{ model }] = cpus();
   const nginx = TOOLS.nginx ? 'nginx' : 'node:http';
   const load = TOOLS.wrk ? 'wrk, which checks every answer' : 'autocannon, which checks every answer';
   return [
-    `Machine: ${cpus().length} cores, ${model.trim()}, Linux ${release()}, Node.js ${process.version}`,
+    `Machine: ${cpus().length} cores, ${model.trim()}, Linux ${release()}, Node.js ${process.version}; load average before the run ${loadavg()[0].toFixed(1)}`,
     TOOLS.taskset
       ? 'The contestant alone has one core; the load and the upstream have the rest'
       : 'Nothing is pinned to a core: there is no taskset, or only one core',

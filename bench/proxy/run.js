@@ -14,10 +14,11 @@ import { waitingCallers } from './tables/waiting.js';
 import { startUpstream } from './upstream.js';
 
 const PAGE = new URL('../../docs/benchmarks.md', import.meta.url);
+const TABLE_NAMES = ['throughput', 'paced', 'delayed', 'refusals', 'waiting', 'start'];
 const USAGE = `npm run bench -- [--quick] [--only 6,3] [--tables throughput,paced] [--soak 60]
   --quick   short rounds: to see that it works
   --only    these contestants, by number
-  --tables  these tables: throughput, paced, delayed, refusals, waiting, start
+  --tables  these tables: ${TABLE_NAMES.join(', ')}
   --soak    also this many seconds of load on the service alone
 Only a run of everything, without --quick, writes docs/benchmarks.md.`;
 
@@ -29,6 +30,7 @@ const isPart = options.quick || options.only !== undefined || options.tables !==
 const plan = options.quick ? QUICK : FULL;
 const among = (list) => list.filter(({ number }) => (options.only ?? [number]).includes(number));
 const beganAt = new Date();
+const machine = describeMachine();
 
 pinMyself();
 const upstream = await startUpstream();
@@ -42,7 +44,7 @@ const TABLES = {
   start: () => start({ ...common, contestants: among([nodeHttp, replyFrom, nestExpress, service]) }),
 };
 
-const wanted = options.tables ?? Object.keys(TABLES);
+const wanted = options.tables ?? TABLE_NAMES;
 const measurements = wanted.map((name) => [name, TABLES[name]]);
 if (options.soak) measurements.push(['soak', () => soak({ ...common, seconds: options.soak })]);
 const sections = [];
@@ -54,7 +56,6 @@ for (const [name, measure] of measurements) {
 await upstream.stop();
 if (!isPart) {
   const command = options.soak ? `npm run bench -- --soak ${options.soak}` : 'npm run bench';
-  const machine = describeMachine();
   await writeFile(PAGE, page({ contestants: CONTESTANTS, sections, machine, command, beganAt, plan }));
   console.error(`Written to ${fileURLToPath(PAGE)}`);
 }
@@ -70,6 +71,8 @@ function readOptions() {
         soak: { type: 'string' },
       },
     });
+    const unknown = values.tables?.split(',').find((name) => !TABLE_NAMES.includes(name));
+    if (unknown !== undefined) throw new Error(`There is no table ${unknown}`);
     return {
       quick: values.quick,
       only: values.only?.split(',').map(Number),

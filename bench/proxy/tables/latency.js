@@ -64,7 +64,7 @@ function latencyTable(measured, names = ['p50', 'p90', 'p99']) {
     contestant.name,
     ...percentiles.map((value) => spread(value, 2)),
     ...percentiles.map(({ median }, index) =>
-      direct && contestant.number !== 1 ? `+${(median - direct.percentiles[index].median).toFixed(2)}` : '–',
+      direct && contestant.number !== 1 ? added(median - direct.percentiles[index].median) : '–',
     ),
   ]);
   const head = [
@@ -73,4 +73,8 @@ function latencyTable(measured, names = ['p50', 'p90', 'p99']) {
     ...names.map((name) => `${name} over direct`),
   ];
   return table(head, rows);
+}
+
+function added(ms) {
+  return `${ms < 0 ? '' : '+'}${ms.toFixed(2)}`;
 }

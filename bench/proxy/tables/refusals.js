@@ -5,7 +5,7 @@ import { inRounds, warmUp } from '../contest.js';
 import { load } from '../load.js';
 import { summary } from '../measure.js';
 import { spread, table, times } from '../report.js';
-import { BODY, CALL_LIMITS, MESSAGE } from '../setting.js';
+import { BODY, MESSAGE } from '../setting.js';
 
 const problem = (slug, status) => ({ status, includes: `"type":"/problems/${slug}"` });
 const KEY = '"bench-replayed"';
@@ -15,7 +15,7 @@ export async function refusals({ plan, upstreamUrl }) {
   const open = await service.start(upstreamUrl);
   const exhausted = await thisService({
     upstreamUrl,
-    env: { NEXUDUS_WRITE_LIMITS: '1/1d', NEXUDUS_CALL_LIMITS: CALL_LIMITS },
+    env: { NEXUDUS_WRITE_LIMITS: '1/1d' },
   });
   try {
     await send(exhausted.target);

@@ -6,11 +6,12 @@ import { URL } from 'node:url';
 import { fetch } from 'undici';
 import { thisService } from '../contestants/this-service.js';
 import { kilobytes, megabytes, table } from '../report.js';
-import { BODY, CALL_LIMITS, MAPPED, WAITING, WAITING_KEYS } from '../setting.js';
+import { BODY, MAPPED, WAITING, WAITING_KEYS } from '../setting.js';
 
 /** Below the backlog of a listening socket in Node.js, so that no connection has to be tried again. */
 const AT_ONCE = 256;
 const POLL_MS = 100;
+const WAITING_WITHIN_MS = 60_000;
 /** What is closed is gone by then. */
 const SETTLE_MS = 1_000;
 
@@ -50,7 +51,7 @@ async function hold(callers, upstreamUrl) {
     callers: WAITING_KEYS,
     env: {
       NEXUDUS_WRITE_LIMITS: `${callers}/${periodS}s`,
-      NEXUDUS_CALL_LIMITS: CALL_LIMITS,
+      CALLER_WAITING_LIMIT: String(callers),
       REQUEST_DEADLINE_MS: '600000',
       LOG_LEVEL: 'warn',
     },
@@ -119,10 +120,12 @@ async function answered({ answer }) {
 }
 
 async function untilWaiting(management, callers) {
+  const deadlineMs = Date.now() + WAITING_WITHIN_MS;
   for (;;) {
     const metrics = await (await fetch(`${management}/metrics`)).text();
     const waiting = Number(/^nexudus_quota_waiting (\d+)$/m.exec(metrics)?.[1]);
     if (waiting === callers) return;
+    if (Date.now() > deadlineMs) throw new Error(`Of ${callers} callers only ${waiting} wait`);
     await delay(POLL_MS);
   }
 }
