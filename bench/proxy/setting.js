@@ -63,5 +63,5 @@ export const PASSED_ON = { status: 200, equals: ENVELOPE };
 export const MAPPED = { status: 201, equals: representation };
 
 /** Seconds and rounds. */
-export const FULL = { warmUpS: 4, roundS: 5, rounds: 3, pacedS: 5, starts: 5 };
+export const FULL = { warmUpS: 4, roundS: 5, rounds: 3, pacedS: 4, starts: 5 };
 export const QUICK = { warmUpS: 1, roundS: 1, rounds: 1, pacedS: 1, starts: 1 };

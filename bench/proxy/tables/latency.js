@@ -11,7 +11,7 @@ const SHARES = [0.5, 0.9, 0.99];
 /** What a contestant adds at a rate that all can keep. */
 export async function pacedLatency({ contestants, plan, upstreamUrl }) {
   return withAll(contestants, upstreamUrl, async (entries) => {
-    await warmUp(entries, plan.warmUpS);
+    await warmUp(entries, plan.warmUpS / 2);
     let latestMs = 0;
     const results = await inRounds(entries, plan.rounds, async ({ running }, round) => {
       const { samplesMs, lateMs } = await pace(unique(running.target, round), PACE, plan.pacedS);

@@ -44,7 +44,7 @@ all wait, and when all are gone.`,
 
 async function hold(callers, upstreamUrl) {
   // As many fill the window as wait for it; all are there before its first place is free again.
-  const periodS = 10 + callers / 250;
+  const periodS = Math.ceil(10 + callers / 400);
   const running = await thisService({
     upstreamUrl,
     probed: true,
@@ -57,7 +57,9 @@ async function hold(callers, upstreamUrl) {
     },
   });
   try {
-    await Promise.all((await sendAll(running.target, callers)).map(answered));
+    for (let left = callers; left > 0; left -= AT_ONCE) {
+      await Promise.all((await sendAll(running.target, Math.min(AT_ONCE, left))).map(answered));
+    }
     await delay(SETTLE_MS);
     const before = await running.child.probe();
     const answers = await sendAll(running.target, callers);
