@@ -145,6 +145,7 @@ export class NexudusClient {
     return this.transport.send({
       method: METHODS[operation],
       path: MESSAGES_PATH,
+      isWrite: true,
       headers: {
         authorization: `Bearer ${token}`,
         'content-type': 'application/json',

@@ -16,6 +16,7 @@ import { PacedCalls } from './paced-call.js';
 import { Pacer } from './pacer.js';
 import { TokenEndpoint } from './token.endpoint.js';
 import { undiciAdapter } from './undici.adapter.js';
+import { UndiciExchange } from './undici.exchange.js';
 import { UpstreamTransport } from './upstream.transport.js';
 import { WriteTurns } from './write.turns.js';
 
@@ -40,8 +41,14 @@ const IDLE_SOCKET_MARGIN_MS = 2_000;
           keepAliveMaxTimeout: 60_000,
         }),
     },
+    {
+      provide: UndiciExchange,
+      inject: [POOL, NexudusConfig],
+      useFactory: (dispatcher: Dispatcher, { baseUrl, responseLimitBytes }: NexudusConfig) =>
+        new UndiciExchange({ dispatcher, baseUrl, responseLimitBytes }),
+    },
   ],
-  exports: [POOL],
+  exports: [UndiciExchange],
 })
 class UpstreamPoolModule implements OnApplicationShutdown {
   constructor(@Inject(POOL) private readonly pool: Dispatcher) {}
@@ -54,15 +61,12 @@ class UpstreamPoolModule implements OnApplicationShutdown {
 /** All that knows Nexudus: the client, the token, the quota. */
 @Module({
   imports: [
+    UpstreamPoolModule,
     HttpModule.registerAsync({
       imports: [UpstreamPoolModule],
-      inject: [POOL, NexudusConfig],
-      useFactory: (dispatcher: Dispatcher, config: NexudusConfig) => ({
-        adapter: undiciAdapter({
-          dispatcher,
-          baseUrl: config.baseUrl,
-          responseLimitBytes: config.responseLimitBytes,
-        }),
+      inject: [UndiciExchange],
+      useFactory: (exchange: UndiciExchange) => ({
+        adapter: undiciAdapter(exchange),
         // Bodies are text both ways: one serialisation and one parse, both ours.
         transformRequest: [],
         transformResponse: [],

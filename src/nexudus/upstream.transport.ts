@@ -4,6 +4,7 @@ import { Clock } from '../clock/clock.js';
 import { NexudusConfig } from '../config/sections.js';
 import { Metrics } from '../observability/metrics.js';
 import { NO_SPAN, type SpanAttributes } from '../observability/tracer.js';
+import { UndiciExchange } from './undici.exchange.js';
 import type { UpstreamCall, WireResult } from './wire.js';
 
 /** Sends one call to Nexudus, once, and tells what came of it. Every call of the service goes through here. */
@@ -13,6 +14,7 @@ export class UpstreamTransport {
 
   constructor(
     private readonly http: HttpService,
+    private readonly exchange: UndiciExchange,
     private readonly config: NexudusConfig,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
@@ -35,16 +37,8 @@ export class UpstreamTransport {
       ...(resendCount > 0 && { 'http.request.resend_count': resendCount }),
     });
     const startedAtMs = this.clock.nowMs();
-    // axiosRef, since HttpService.post() builds a cancel error after every call.
-    const { data: result } = await this.http.axiosRef.request<WireResult>({
-      method,
-      url: path,
-      headers: { ...call.headers, ...span.headers },
-      data: call.body,
-      timeout: call.timeoutMs,
-      startWithinMs: call.startWithinMs,
-      isWanted: call.isWanted,
-    });
+    const traced = { ...call, headers: { ...call.headers, ...span.headers } };
+    const result = call.isWrite ? await this.exchange.send(traced) : await this.#sendByAxios(traced);
     const status = result.kind === 'answer' ? result.status : 'none';
     this.metrics.clientRequestSeconds.observe(
       {
@@ -60,6 +54,20 @@ export class UpstreamTransport {
     }
     span.end(outcomeOf(result));
     return result;
+  }
+
+  async #sendByAxios(call: UpstreamCall): Promise<WireResult> {
+    // axiosRef, since HttpService.post() builds a cancel error after every call.
+    const { data } = await this.http.axiosRef.request<WireResult>({
+      method: call.method,
+      url: call.path,
+      headers: call.headers,
+      data: call.body,
+      timeout: call.timeoutMs,
+      startWithinMs: call.startWithinMs,
+      isWanted: call.isWanted,
+    });
+    return data;
   }
 }
 

@@ -17,6 +17,8 @@ export interface UpstreamCall {
   readonly span?: Span;
   /** How many times the same was sent before, for the same request. */
   readonly resendCount?: number;
+  /** A message, not a read or a token: sent without axios' pipeline, which costs more than the rest of the call. */
+  readonly isWrite?: boolean;
 }
 
 /** An HTTP answer, as it came. */
