@@ -2,6 +2,7 @@ import { Body, Controller, Post, Put, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, callerName, mayWriteFor } from '../client-auth/caller.js';
 import { Clock } from '../clock/clock.js';
+import { RequestInterruption } from '../clock/interruption.js';
 import { HttpConfig } from '../config/sections.js';
 import { Lifecycle } from '../observability/lifecycle.js';
 import { Deadline } from '../nexudus/deadline.js';
@@ -54,7 +55,7 @@ export class ChatMessagesController {
   }
 
   #context(request: FastifyRequest, reply: FastifyReply): WriteContext {
-    const abandoned = new AbortController();
+    const abandoned = new RequestInterruption();
     reply.raw.once('close', () => {
       if (!reply.raw.writableFinished) abandoned.abort();
     });
@@ -67,7 +68,7 @@ export class ChatMessagesController {
         request.effort.arrivedAtMs,
         this.lifecycle,
       ),
-      abandoned: abandoned.signal,
+      abandoned,
       effort: request.effort,
       span: request.span,
     };

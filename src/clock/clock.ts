@@ -1,3 +1,5 @@
+import type { Interruption } from './interruption.js';
+
 /** Time as the service sees it, so that tests can hold it. */
 export abstract class Clock {
   /** Monotonic milliseconds since an arbitrary start: for waits and deadlines. */
@@ -10,7 +12,7 @@ export abstract class Clock {
   abstract after(delayMs: number, callback: () => void): () => void;
 
   /** Resolves after `ms`, or when the signal aborts, whichever comes first. */
-  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  async sleep(ms: number, signal?: Interruption): Promise<void> {
     if (signal?.aborted) return;
     await new Promise<void>((resolve) => {
       const end = (): void => {

@@ -1,5 +1,6 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Clock } from '../clock/clock.js';
+import type { Interruption } from '../clock/interruption.js';
 import { NexudusConfig } from '../config/sections.js';
 import { FileWatch } from '../files/file-watch.js';
 import { AppLogger } from '../observability/app-logger.js';
@@ -119,7 +120,7 @@ export class AccessTokenSource implements OnApplicationShutdown {
    * @throws AccessDenied when Nexudus refuses the account
    * @throws UpstreamUnavailable when no token could be had within the deadline
    */
-  async ready(deadline: Deadline, abandoned: AbortSignal): Promise<void> {
+  async ready(deadline: Deadline, abandoned: Interruption): Promise<void> {
     while (!abandoned.aborted) {
       // Looked up anew each time: a session that has proven itself may have taken over.
       const session = this.#session;
@@ -210,7 +211,7 @@ export class AccessTokenSource implements OnApplicationShutdown {
   }
 
   /** Waits for the work, for other credentials, for the deadline or for the signal: whichever comes first. */
-  async #orTakenOver(work: Promise<void>, deadline: Deadline, abandoned: AbortSignal): Promise<void> {
+  async #orTakenOver(work: Promise<void>, deadline: Deadline, abandoned: Interruption): Promise<void> {
     let wake: () => void = () => undefined;
     const woken = new Promise<void>((resolve) => {
       wake = resolve;

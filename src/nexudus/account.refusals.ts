@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock/clock.js';
+import type { Interruption } from '../clock/interruption.js';
 import { AppLogger } from '../observability/app-logger.js';
 import { AccountCheck, type AccountStatus } from './account.check.js';
 import type { Deadline } from './deadline.js';
@@ -52,7 +53,7 @@ export class AccountRefusals {
     operation: RoledOperation,
     token: string,
     deadline: Deadline,
-    abandoned: AbortSignal,
+    abandoned: Interruption,
   ): Promise<AccessDenied> {
     const known = this.of(operation);
     if (known) return known;

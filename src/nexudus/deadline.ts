@@ -1,4 +1,5 @@
 import type { Clock } from '../clock/clock.js';
+import type { Interruption } from '../clock/interruption.js';
 import type { Lifecycle } from '../observability/lifecycle.js';
 
 const MINIMUM_ATTEMPT_MS = 1_000;
@@ -61,7 +62,7 @@ export class Deadline {
   }
 
   /** Resolves when the work is done, when it is too late for an attempt, or when the signal aborts. Never rejects. */
-  async orLate(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  async orLate(work: Promise<unknown>, signal: Interruption): Promise<void> {
     if (signal.aborted) return;
     await new Promise<void>((resolve) => {
       const end = (): void => {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock/clock.js';
+import type { Interruption } from '../clock/interruption.js';
 import { NexudusConfig } from '../config/sections.js';
 import { asStep, type Span } from '../observability/tracer.js';
 import { AccessTokenSource } from './access-token.source.js';
@@ -23,7 +24,7 @@ export interface MessageRecord {
 export interface ReadContext {
   readonly deadline: Deadline;
   /** Aborted when the caller goes away. */
-  readonly abandoned: AbortSignal;
+  readonly abandoned: Interruption;
   readonly span: Span;
 }
 

@@ -1,3 +1,4 @@
+import type { Interruption } from '../clock/interruption.js';
 import type { Span } from '../observability/tracer.js';
 import type { Deadline } from './deadline.js';
 import type { MessageRecord } from './message.reader.js';
@@ -19,7 +20,7 @@ export interface WriteContext {
   readonly caller: string;
   readonly deadline: Deadline;
   /** Aborted when the caller goes away. Heeded until the message is sent; what is sent is finished. */
-  readonly abandoned: AbortSignal;
+  readonly abandoned: Interruption;
   /** Counts what the write took, also when it fails: for the request's log line. */
   readonly effort: WriteEffort;
   /** Of the request that it belongs to: its steps are shown below it. */

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock/clock.js';
+import type { Interruption } from '../clock/interruption.js';
 import { Metrics } from '../observability/metrics.js';
 import { asStep } from '../observability/tracer.js';
 import { AccessTokenSource } from './access-token.source.js';
@@ -69,7 +70,7 @@ export class WriteTurns {
     }
   }
 
-  async #slot(place: Place, abandoned: AbortSignal): Promise<Slot> {
+  async #slot(place: Place, abandoned: Interruption): Promise<Slot> {
     if (abandoned.aborted) throw new WriteAbandoned();
     return new Promise((resolve, reject) => {
       const abandon = (): void => {
