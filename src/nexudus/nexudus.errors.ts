@@ -62,7 +62,11 @@ export class QuotaExhausted extends Error {
     /** From now until the first moment a write could be sent. */
     readonly retryAfterMs: number,
   ) {
+    // Told at once and often: nobody reads its stack, which would cost more than the decision.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super('The write budget is spent');
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 

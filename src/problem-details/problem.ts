@@ -34,7 +34,11 @@ export class Problem extends Error {
     readonly occurrence: ProblemDetails,
     options?: ErrorOptions,
   ) {
+    // An answer, not a fault: nobody reads its stack, which would cost a quarter of a refusal.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(`${slug}: ${occurrence.detail}`, options);
+    Error.stackTraceLimit = stackTraceLimit;
     this.type = PROBLEM_TYPES[slug];
   }
 
