@@ -9,15 +9,18 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY nest-cli.json tsconfig.json tsconfig.build.json ./
 COPY src ./src
-# The fake Nexudus is left out: what is not there cannot be started in production by mistake. So is the generator of
-# openapi.json.
+COPY scripts/bundle.js ./scripts/
+# What main.js loads is in the bundle; no other module is needed, least of all the fake Nexudus: what is not there
+# cannot be started in production by mistake.
 RUN npm run build \
- && rm -rf dist/sandbox dist/openapi \
+ && find dist -mindepth 1 -maxdepth 1 ! -name main.js ! -name bundle -exec rm -r {} + \
  && npm prune --omit=dev --ignore-scripts
-# By kind of file, a third of the packages: types, source maps and manuals are read by people and compilers, never by
-# node. Licences stay, whatever they are called.
-RUN find node_modules -type f ! -iname '*licen[cs]e*' \
-      \( -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.md' -o -name '*.markdown' \) -delete
+# The packages are in the bundle, too. What stays of them is their licences, their names and versions for scanners, and
+# the files of the page at /docs.
+RUN find node_modules -type f ! -name package.json ! -iname '*licen[cs]e*' ! -iname 'notice*' ! -iname 'copying*' \
+      ! -path 'node_modules/swagger-ui-dist/swagger-ui.css' ! -path 'node_modules/swagger-ui-dist/swagger-ui-bundle.js' \
+      ! -path 'node_modules/swagger-ui-dist/favicon-32x32.png' -delete \
+ && find node_modules -depth \( -type l -o -type d -empty \) -delete
 # All that node needs of a Linux: its shared libraries, the packages' names and versions where scanners look for them,
 # how to resolve a host name, and who 1000 is. No shell, no package manager, nothing to download more with.
 WORKDIR /runtime
@@ -54,4 +57,4 @@ USER 1000:1000
 EXPOSE 3000 9464
 STOPSIGNAL SIGTERM
 # Node is process 1 and gets SIGTERM itself.
-ENTRYPOINT ["/usr/local/bin/node", "--enable-source-maps", "dist/main.js"]
+ENTRYPOINT ["/usr/local/bin/node", "dist/main.js"]

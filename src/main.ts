@@ -17,7 +17,8 @@ let stopping = false;
 process.on('SIGTERM', stop);
 process.on('SIGINT', stop);
 
-// Only now what takes time to load.
+// Only now what takes time to load; first what decorators need, wherever they stand.
+await import('reflect-metadata');
 const { startApp } = await import('./app.setup.js');
 const { ApiKeysUnusable } = await import('./client-auth/api-keys.js');
 const { ConfigError, loadConfig } = await import('./config/load-config.js');

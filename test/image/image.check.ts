@@ -39,17 +39,23 @@ describe('the image', () => {
       'node_modules',
       'package.json',
     ]);
-    expect(files.filter((path) => /^app\/dist\/(sandbox\/|.*\.(spec\.js|ts)$)/.test(path))).toEqual([]);
+    expect(files.filter((path) => /^app\/dist\/(?!main\.js$|bundle\/[\w.-]+\.js)/.test(path))).toEqual([]);
     expect(
       packages.filter((path) => /^app\/node_modules\/(typescript|jest|@nestjs\/cli)\//.test(path)),
     ).toEqual([]);
     expect(existsSync(join(image.root, 'app/openapi.json'))).toBe(existsSync('openapi.json'));
   });
 
-  it('holds of the packages nothing that node never reads, but their licences', () => {
+  it('holds of the packages what the page at /docs is made of, their names, and their licences', () => {
     expect(
-      packages.filter((path) => /\.(map|[mc]?ts|md|markdown)$/.test(path) && !/licen[cs]e/i.test(path)),
-    ).toEqual([]);
+      packages.filter(
+        (path) => !/(licen[cs]e|notice|copying)[^/]*$/i.test(path) && !path.endsWith('/package.json'),
+      ),
+    ).toEqual(
+      ['favicon-32x32.png', 'swagger-ui-bundle.js', 'swagger-ui.css'].map(
+        (name) => `app/node_modules/swagger-ui-dist/${name}`,
+      ),
+    );
     expect(packages.filter((path) => /licen[cs]e/i.test(path)).length).toBeGreaterThan(100);
   });
 
@@ -92,6 +98,8 @@ describe('a container', () => {
           // By its name, so that the libraries in the image have to resolve one.
           NEXUDUS_BASE_URL: sandbox.url.replace('127.0.0.1', 'localhost'),
           AUTH_API_KEYS_FILE: keysAt,
+          // Loads what is loaded for those alone who ask for traces.
+          OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
         },
         { [keysAt]: keys },
       );
@@ -105,6 +113,12 @@ describe('a container', () => {
       });
       expect(answer.status).toBe(201);
       expect(sandbox.writes).toMatchObject([{ executed: true, json: { Content: 'from a container' } }]);
+
+      for (const path of ['/openapi.json', '/docs', '/docs/swagger-ui-bundle.js', '/docs/swagger-ui.css']) {
+        const page = await fetch(`http://127.0.0.1:${port}${path}`);
+        await page.arrayBuffer();
+        expect([path, page.status]).toEqual([path, 200]);
+      }
 
       const status = container.proc('status');
       expect(status).toMatch(/^Uid:\t1000\t1000\t1000\t1000$/m);
