@@ -69,7 +69,7 @@ export async function startApp(config: AppConfig, logger: Logger): Promise<Runni
   readJsonBodies(server);
   const rateLimit = rateLimitHeaders(app.get(Pacer));
   broken.watch(server, () => ({ ...SECURITY_HEADERS, ...rateLimit() }));
-  await addRequestHooks(server, app, rateLimit);
+  await addRequestHooks(adapter, app, rateLimit);
 
   await app.get(ClientAuthenticator).start();
   await app.get(AccessTokenSource).start();

@@ -1,5 +1,6 @@
 import type { INestApplication } from '@nestjs/common';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { callerName } from './client-auth/caller.js';
 import { CallerLimit } from './client-auth/caller-limit.js';
 import { ClientAuthenticator } from './client-auth/client-authenticator.js';
@@ -25,10 +26,11 @@ const SCHEME = /^\S+ +/;
  * @param rateLimit the headers about the write budget as it is now
  */
 export async function addRequestHooks(
-  server: FastifyInstance,
+  adapter: FastifyAdapter,
   app: INestApplication,
   rateLimit: () => Record<string, string>,
 ): Promise<void> {
+  const server = adapter.getInstance();
   const { corsOrigins, callerWaitingLimit } = app.get(HttpConfig);
   const authenticator = app.get(ClientAuthenticator);
   const lifecycle = app.get(Lifecycle);
@@ -47,7 +49,8 @@ export async function addRequestHooks(
   server.decorateRequest('effort');
   server.decorateRequest('span');
 
-  server.addHook('onRequest', async (request, reply) => {
+  // Not one of the server's: the adapter has some of its own, which come before those and may answer.
+  adapter.setOnRequestHook(async (request, reply) => {
     lifecycle.requestBegan();
     request.effort = {
       arrivedAtMs: clock.nowMs(),

@@ -174,6 +174,18 @@ describe('broken HTTP', () => {
     expect(answer.toLowerCase()).toContain('x-content-type-options: nosniff\r\n');
   });
 
+  it.each(['GET *problems', 'POST *v1/chat-messages', 'OPTIONS *'])(
+    'that asks for no path is answered with a 404, and nothing ends: %s',
+    async (line) => {
+      const { app, log } = await startService({ env: { CORS_ORIGINS: 'https://app.example.com' } });
+      const answer = await exchange(app.apiPort, `${line} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n`);
+      expect(answer).toMatch(/^HTTP\/1\.1 404 /);
+      expect(answer).toContain('"type":"/problems/not-found"');
+      expect(answer).toContain('\r\nx-request-id: ');
+      await until(() => log.some(({ message }) => message === 'request'));
+    },
+  );
+
   it("behind a message that is under way does not answer for it: the client would take it for that one's", async () => {
     const { app, sandbox } = await startService();
     sandbox.next({ kind: 'slow', ms: 100 });
