@@ -10,6 +10,7 @@ import type { AppConfig } from './config/sections.js';
 import { AccessTokenSource } from './nexudus/access-token.source.js';
 import { Pacer } from './nexudus/pacer.js';
 import { rateLimitHeaders } from './nexudus/rate-limit.headers.js';
+import { Exchanges } from './observability/exchanges.js';
 import { nestLogger } from './observability/json-logger.js';
 import { Lifecycle } from './observability/lifecycle.js';
 import { ManagementServer } from './observability/management.server.js';
@@ -42,6 +43,7 @@ export interface RunningApp {
  * @throws CredentialsUnusable | ApiKeysUnusable when a file that the configuration names is not usable
  */
 export async function startApp(config: AppConfig, logger: Logger): Promise<RunningApp> {
+  const exchanges = new Exchanges();
   const broken = new BrokenRequests(new ProblemResponder(config.problems, processRedactor), logger);
   const adapter = new FastifyAdapter({
     bodyLimit: config.http.bodyLimitBytes,
@@ -69,7 +71,7 @@ export async function startApp(config: AppConfig, logger: Logger): Promise<Runni
   readJsonBodies(server);
   const rateLimit = rateLimitHeaders(app.get(Pacer));
   broken.watch(server, () => ({ ...SECURITY_HEADERS, ...rateLimit() }));
-  await addRequestHooks(adapter, app, rateLimit);
+  await addRequestHooks(adapter, app, exchanges, rateLimit);
 
   await app.get(ClientAuthenticator).start();
   await app.get(AccessTokenSource).start();

@@ -5,9 +5,11 @@ import { callerName } from './client-auth/caller.js';
 import { CallerLimit } from './client-auth/caller-limit.js';
 import { ClientAuthenticator } from './client-auth/client-authenticator.js';
 import { Clock } from './clock/clock.js';
+import type { Interruption } from './clock/interruption.js';
 import { HttpConfig } from './config/sections.js';
 import { allowOrigins } from './cors.js';
 import { AppLogger } from './observability/app-logger.js';
+import type { Exchanges } from './observability/exchanges.js';
 import { Lifecycle } from './observability/lifecycle.js';
 import { Metrics } from './observability/metrics.js';
 import { Redactor } from './observability/redactor.js';
@@ -28,6 +30,7 @@ const SCHEME = /^\S+ +/;
 export async function addRequestHooks(
   adapter: FastifyAdapter,
   app: INestApplication,
+  exchanges: Exchanges,
   rateLimit: () => Record<string, string>,
 ): Promise<void> {
   const server = adapter.getInstance();
@@ -47,11 +50,13 @@ export async function addRequestHooks(
 
   server.decorateRequest('caller', null);
   server.decorateRequest('effort');
+  server.decorateRequest('over');
   server.decorateRequest('span');
 
   // Not one of the server's: the adapter has some of its own, which come before those and may answer.
   adapter.setOnRequestHook(async (request, reply) => {
     lifecycle.requestBegan();
+    request.over = exchanges.begin(request.raw, reply.raw);
     request.effort = {
       arrivedAtMs: clock.nowMs(),
       attempts: 0,
@@ -79,6 +84,8 @@ export async function addRequestHooks(
     // Only one that is good: else anybody could have words of their choice taken out of the log.
     releases.set(request, redactor.holdForeign(authorization?.replace(SCHEME, '')));
     callerLimit.enter(request.caller);
+    // The body of somebody who went away meanwhile never ends.
+    if (request.over.aborted) throw new Problem('malformed-request', { detail: 'The caller went away.' });
   });
 
   // Whoever is still sending its body when the process stops is not waited for: its message was not sent.
@@ -89,8 +96,8 @@ export async function addRequestHooks(
     for (const reply of reading) reply.send(shuttingDown());
   });
 
-  // One line a request, when its outcome is known and its answer is out. Not in onResponse: that never comes for
-  // a caller who hung up, whose message may have been sent all the same.
+  // One line a request, when its outcome is known and its answer is out or has nobody to go to. Not in onResponse:
+  // that never comes for a caller who hung up, whose message may have been sent all the same.
   server.addHook('onSend', async (request, reply) => {
     void reply.headers(rateLimit());
     const end = (): void => {
@@ -131,8 +138,8 @@ export async function addRequestHooks(
       );
       releases.get(request)?.();
     };
-    if (reply.raw.closed) end();
-    else reply.raw.once('close', end);
+    if (request.over.aborted) end();
+    else request.over.addEventListener('abort', end);
   });
 }
 
@@ -144,5 +151,10 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Needs no authentication. */
     public?: boolean;
+  }
+
+  interface FastifyRequest {
+    /** Aborts when the answer is out, or when nobody is there any more to get it. */
+    over: Interruption;
   }
 }

@@ -2,7 +2,6 @@ import { Body, Controller, Post, Put, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, callerName, mayWriteFor } from '../client-auth/caller.js';
 import { Clock } from '../clock/clock.js';
-import { RequestInterruption } from '../clock/interruption.js';
 import { HttpConfig } from '../config/sections.js';
 import { Lifecycle } from '../observability/lifecycle.js';
 import { Deadline } from '../nexudus/deadline.js';
@@ -55,10 +54,6 @@ export class ChatMessagesController {
   }
 
   #context(request: FastifyRequest, reply: FastifyReply): WriteContext {
-    const abandoned = new RequestInterruption();
-    reply.raw.once('close', () => {
-      if (!reply.raw.writableFinished) abandoned.abort();
-    });
     return {
       requestId: request.id,
       caller: callerName(callerOf(request)),
@@ -68,7 +63,7 @@ export class ChatMessagesController {
         request.effort.arrivedAtMs,
         this.lifecycle,
       ),
-      abandoned,
+      abandoned: request.over,
       effort: request.effort,
       span: request.span,
     };

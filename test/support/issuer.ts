@@ -31,7 +31,7 @@ export class TestIssuer {
 
   static async start(alg = 'ES256'): Promise<TestIssuer> {
     const server = createServer((request, response) => {
-      issuer.#serve(request, response);
+      issuer.serve(request, response);
     });
     const issuer = new TestIssuer(server);
     await issuer.addKey(alg);
@@ -116,7 +116,8 @@ export class TestIssuer {
       .sign(privateKey, { crit: Object.fromEntries((header.crit ?? []).map((name) => [name, true])) });
   }
 
-  #serve(request: IncomingMessage, response: ServerResponse): void {
+  /** Answers as the issuer that it is at present. */
+  serve(request: IncomingMessage, response: ServerResponse): void {
     const path = request.url ?? '';
     this.calls.push(path);
     if (this.answer) {
