@@ -44,7 +44,8 @@ export interface RunningApp {
  */
 export async function startApp(config: AppConfig, logger: Logger): Promise<RunningApp> {
   const exchanges = new Exchanges();
-  const broken = new BrokenRequests(new ProblemResponder(config.problems, processRedactor), logger);
+  const responder = new ProblemResponder(config.problems, processRedactor);
+  const broken = new BrokenRequests(exchanges, responder, logger);
   const adapter = new FastifyAdapter({
     bodyLimit: config.http.bodyLimitBytes,
     genReqId: requestIdOf,

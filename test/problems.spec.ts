@@ -162,16 +162,17 @@ describe('broken HTTP', () => {
   it.each([
     [
       'an expectation that nobody knows',
-      'POST /problems HTTP/1.1\r\nhost: x\r\nexpect: wonders\r\ncontent-length: 0\r\n\r\n',
+      'POST /problems HTTP/1.1\r\nhost: x\r\nx-request-id: r\r\nexpect: wonders\r\ncontent-length: 0\r\n\r\n',
     ],
-    ['no Host', 'GET /problems HTTP/1.1\r\n\r\n'],
-    ['a tunnel', 'CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\n'],
+    ['no Host', 'GET /problems HTTP/1.1\r\nx-request-id: r\r\n\r\n'],
+    ['a tunnel', 'CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\nx-request-id: r\r\n\r\n'],
   ])('that Node would answer by itself is answered with a problem, too: %s', async (_, bytes) => {
     const { app } = await startService();
     const answer = await exchange(app.apiPort, bytes);
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect(answer.toLowerCase()).toContain('content-type: application/problem+json\r\n');
     expect(answer.toLowerCase()).toContain('x-content-type-options: nosniff\r\n');
+    expect(answer).toContain('\r\nx-request-id: r\r\n');
   });
 
   it.each(['GET *problems', 'POST *v1/chat-messages', 'OPTIONS *'])(
@@ -186,14 +187,37 @@ describe('broken HTTP', () => {
     },
   );
 
-  it("behind a message that is under way does not answer for it: the client would take it for that one's", async () => {
-    const { app, sandbox } = await startService();
-    sandbox.next({ kind: 'slow', ms: 100 });
-    const body = JSON.stringify({ businessId: 1, content: 'x' });
-    const answer = await exchange(app.apiPort, `${rawCreate(body)}}`, false);
+  it.each([
+    ['bytes', '}'],
+    ['an expectation', 'GET /problems HTTP/1.1\r\nhost: x\r\nexpect: wonders\r\n\r\n'],
+  ])(
+    "behind a message that is under way does not answer for it, since the client would take it for that one's: %s",
+    async (_, bytes) => {
+      const { app, sandbox } = await startService();
+      sandbox.next({ kind: 'slow', ms: 100 });
+      const body = JSON.stringify({ businessId: 1, content: 'x' });
+      const answer = await exchange(app.apiPort, rawCreate(body) + bytes, false);
+      expect(answer).toMatch(/^HTTP\/1\.1 201 /);
+      expect(answer).not.toContain('malformed-request');
+      expect(sandbox.messages.size).toBe(1);
+    },
+  );
+
+  it('behind a message that is under way and another that breaks off in its body does not answer for the first', async () => {
+    const { app, sandbox, call } = await startService();
+    sandbox.next({ kind: 'hold' });
+    const socket = connect(app.apiPort, '127.0.0.1');
+    const half = rawCreate('', 0).replace('content-length: 0', 'transfer-encoding: chunked');
+    socket.write(rawCreate(JSON.stringify({ businessId: 1, content: 'x' })) + half);
+    await sandbox.waitForCall(() => sandbox.writes.length === 1);
+    socket.write('no length of a chunk\r\n');
+    // What came after it is answered, so it has been read.
+    for (let n = 0; n < 3; n += 1) await call('GET', '/problems');
+    sandbox.release();
+    let answer = '';
+    for await (const chunk of socket) answer += String(chunk);
     expect(answer).toMatch(/^HTTP\/1\.1 201 /);
     expect(answer).not.toContain('malformed-request');
-    expect(sandbox.messages.size).toBe(1);
   });
 
   it('of a client who hangs up in the middle of its body is not a fault of ours', async () => {

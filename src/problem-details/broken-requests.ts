@@ -1,7 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 import type { AppLogger } from '../observability/app-logger.js';
+import type { Exchanges } from '../observability/exchanges.js';
 import { requestIdOf } from '../observability/request-id.js';
 import { Problem } from './problem.js';
 import type { ProblemResponder } from './problem.responder.js';
@@ -18,15 +19,10 @@ const DETAILS: Readonly<Record<string, string>> = {
  * for its answer, there is none, since the client would take it for that one's.
  */
 export class BrokenRequests {
-  /** What each socket is busy with. */
-  readonly #underWay = new WeakMap<
-    Duplex,
-    { readonly request: IncomingMessage; readonly answer: ServerResponse }
-  >();
-
   #headers: () => Record<string, string> = () => ({});
 
   constructor(
+    private readonly exchanges: Exchanges,
     private readonly responder: ProblemResponder,
     private readonly log: AppLogger,
   ) {}
@@ -54,34 +50,33 @@ export class BrokenRequests {
   }
 
   /**
-   * Listens for what Node would answer by itself, and for which socket waits for an answer.
+   * Listens for what Node would answer by itself.
    *
    * @param headers that belong on every answer
    */
   watch(server: FastifyInstance, headers: () => Record<string, string>): void {
     this.#headers = headers;
-    server.server.on('checkExpectation', (request, response) => {
-      const requestId = requestIdOf(request);
-      response.shouldKeepAlive = false;
-      response.socket?.end(
-        this.responder.toRawResponse(malformed('The expectation cannot be met.'), requestId, this.#headers()),
-      );
+    server.server.on('checkExpectation', (request) => {
+      this.#refuse(request.socket, 'The expectation cannot be met.', 'EXPECT', request);
     });
-    server.server.on('connect', (_request, socket) => {
-      this.#refuse(socket, 'This is no proxy.', 'CONNECT');
-    });
-    server.addHook('onRequest', async (request, reply) => {
-      this.#underWay.set(request.raw.socket, { request: request.raw, answer: reply.raw });
+    server.server.on('connect', (request, socket) => {
+      this.#refuse(socket, 'This is no proxy.', 'CONNECT', request);
     });
   }
 
-  #refuse(socket: Duplex, detail: string, reason: string): void {
-    const { request, answer } = this.#underWay.get(socket) ?? {};
-    if (answer?.writableFinished === false && request?.complete) {
-      answer.once('close', () => socket.destroy());
+  #refuse(
+    socket: Duplex,
+    detail: string,
+    reason: string,
+    request: Pick<IncomingMessage, 'headers'> = { headers: {} },
+  ): void {
+    // One that is not complete is the broken one itself.
+    const lastBefore = this.exchanges.on(socket).findLast((exchange) => exchange.request.complete);
+    if (lastBefore !== undefined) {
+      lastBefore.answer.once('close', () => socket.destroy());
       return;
     }
-    const requestId = requestIdOf({ headers: {} });
+    const requestId = requestIdOf(request);
     this.log.info({ requestId, reason }, 'A request that is not HTTP was refused');
     // Destroyed when it is out: whoever reads the rest of a body waits in vain.
     socket.end(this.responder.toRawResponse(malformed(detail), requestId, this.#headers()), () =>
