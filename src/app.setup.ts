@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { maxHeaderSize } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -51,6 +52,8 @@ export async function startApp(config: AppConfig, logger: Logger): Promise<Runni
     genReqId: requestIdOf,
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    // A longer one would be refused by the router, before anybody asks who calls; Node's limit for headers is this.
+    routerOptions: { maxParamLength: maxHeaderSize },
     http: {
       headersTimeout: HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: SLOW_CLIENT_CHECK_MS,

@@ -114,7 +114,7 @@ describe('replacing a chat message', () => {
     });
   });
 
-  it.each(['0', '-1', '1.5', '01', '2147483648', '1e3', 'abc', '%20'])(
+  it.each(['0', '-1', '1.5', '01', '2147483648', '1e3', 'abc', '%20', '1'.repeat(101)])(
     'refuses the id %s before it looks at the body, and sends nothing',
     async (id) => {
       const { replace, sandbox } = await startService();

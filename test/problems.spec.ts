@@ -104,6 +104,13 @@ describe('authentication', () => {
     expect(answer.status).toBe(401);
   });
 
+  it('comes before the path is looked at: a stranger does not learn what ids look like', async () => {
+    const { call } = await startService();
+    for (const id of ['x', '1'.repeat(8_000)]) {
+      expect((await call('PUT', `/v1/chat-messages/${id}`)).status).toBe(401);
+    }
+  });
+
   it('challenges by RFC 6750: without an error code where no credential came, invalid_token where one did', async () => {
     const { call } = await startService();
     const none = await call('POST', '/v1/chat-messages');
