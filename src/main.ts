@@ -38,14 +38,17 @@ try {
   } else {
     logger.fatal({ err: error }, 'The service could not start');
   }
-  process.exit(faults ? EXIT_CONFIG : 1);
+  exit(faults ? EXIT_CONFIG : 1);
 }
 
 function stop(signal: NodeJS.Signals): void {
   if (stopping) return;
   stopping = true;
   logger.info({ signal }, 'stopping');
-  if (app === undefined) process.exit(0);
+  if (app === undefined) {
+    exit(0);
+    return;
+  }
   // Also keeps the process alive until the end: the sockets that are still to be closed do not.
   setTimeout(() => {
     logger.error({}, 'stopped before everything was finished');
@@ -53,8 +56,13 @@ function stop(signal: NodeJS.Signals): void {
   }, shutdownTimeoutMs + EXIT_GRACE_MS);
   void app.stop().then(() => {
     logger.info({}, 'stopped');
-    process.exit(0);
+    exit(0);
   });
+}
+
+/** Ends the process when all of its log is written. */
+function exit(code: number): void {
+  logger.flush(() => process.exit(code));
 }
 
 /** The faults, where the start failed for the configuration: in a variable, or in a file that one names. */

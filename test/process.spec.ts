@@ -117,6 +117,23 @@ describe('SIGTERM', () => {
     expect(service.records().at(-1)).toMatchObject({ message: 'stopped' });
   });
 
+  it('ends the log with its end, however slowly that is written', async () => {
+    // Files are written to by one thread, which has something else to do from the signal on.
+    const occupied = `process.on('SIGTERM', () => process.getBuiltinModule('crypto').pbkdf2('', '', 1e6, 64, 'sha512', () => {}));`;
+    const { service, sandbox, api } = await startService({
+      UV_THREADPOOL_SIZE: '1',
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(occupied)}`,
+    });
+    const { answer } = await sendOne(sandbox, api);
+    service.child.kill('SIGTERM');
+    sandbox.release();
+    await answer;
+    expect(await service.exit()).toBe(0);
+    const messages = service.records().map(({ message }) => message);
+    expect(messages).toEqual(expect.arrayContaining(['request', 'stopping']));
+    expect(messages.at(-1)).toBe('stopped');
+  });
+
   it('answers what cannot be served before the end, and what is still being sent, and exits with 0', async () => {
     const { service, sandbox, api } = await startService({ SHUTDOWN_TIMEOUT_MS: '3000' });
     await post(api, 'first');

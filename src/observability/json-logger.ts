@@ -6,7 +6,8 @@ import { processRedactor } from './redactor.js';
 
 /**
  * The one logger of the process: JSON lines, on stdout where nothing else is given. What is a secret by its
- * name, its value or its looks is taken out of the finished line.
+ * name, its value or its looks is taken out of the finished line. Stdout is written to in the background: whoever ends
+ * the process calls `flush` first, or the last lines overtake those that are under way.
  */
 export function createLogger(level: string, destination: DestinationStream = stdout()): Logger {
   const options: LoggerOptions = {
@@ -21,9 +22,9 @@ export function createLogger(level: string, destination: DestinationStream = std
   return pino(options, destination);
 }
 
-/** Written at once: in the background a line can be overtaken by the last one at the exit, and it costs as much. */
+/** Each line is longer than `minLength`, so none is held back; with 0, `flush` would wait for nothing. */
 function stdout(): DestinationStream {
-  return pino.destination({ dest: process.stdout.fd, sync: true });
+  return pino.destination({ fd: process.stdout.fd, minLength: 1 });
 }
 
 /** Puts Nest's own lines into the same form. Its start-up chatter is for debugging. */
