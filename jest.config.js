@@ -3,6 +3,8 @@ export default {
   rootDir: '.',
   testEnvironment: 'node',
   testTimeout: 30_000,
+  // Most of the time is spent waiting: half a minute of a quota's window, the end of a process.
+  maxWorkers: '100%',
   reporters: ['default', '<rootDir>/test/support/plain-summary.reporter.js'],
   testMatch: ['<rootDir>/src/**/*.spec.ts', '<rootDir>/test/**/*.spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],
