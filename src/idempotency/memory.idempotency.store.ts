@@ -35,6 +35,8 @@ export class MemoryIdempotencyStore extends IdempotencyStore {
   readonly #held = new Map<string, Held>();
   readonly #settled: LRUCache<string, Settled>;
   #token = 0;
+  /** No unknown answer's time is over before. */
+  #nextEndAtMs = 0;
 
   constructor(
     private readonly bounds: MemoryBounds,
@@ -98,10 +100,16 @@ export class MemoryIdempotencyStore extends IdempotencyStore {
     return held?.token === token && held.answer === undefined ? held : undefined;
   }
 
+  /** Looks through all of them only when the time of one is over. */
   #hasRoom(nowMs: number): boolean {
     if (this.#held.size < this.bounds.heldKeys) return true;
+    if (nowMs < this.#nextEndAtMs) return false;
+    // Whatever becomes unknown from now on is kept at least as long.
+    this.#nextEndAtMs = nowMs + this.bounds.ttlMs;
     for (const [scope, { answer, endsAtMs }] of this.#held) {
-      if (answer !== undefined && endsAtMs <= nowMs) this.#held.delete(scope);
+      if (answer === undefined) continue;
+      if (endsAtMs <= nowMs) this.#held.delete(scope);
+      else this.#nextEndAtMs = Math.min(this.#nextEndAtMs, endsAtMs);
     }
     return this.#held.size < this.bounds.heldKeys;
   }
