@@ -25,7 +25,8 @@ export function instructions(at: Surroundings): string {
     `${paint(1, 'The service runs against a fake Nexudus.')} ${paint(33, 'Nothing here is real')}: no message reaches anybody,`,
     'and the API key in these lines works against this process only.',
     '',
-    `  the service   ${at.serviceUrl}   (probes and metrics: ${at.managementUrl})`,
+    `  the service   ${at.serviceUrl}   (the API as a page: ${at.serviceUrl}/docs)`,
+    `  for operators ${at.managementUrl}   (how things stand: ${at.managementUrl}/info)`,
     `  fake Nexudus  ${at.nexudusUrl}   (what it can play: curl ${at.nexudusUrl}/sandbox)`,
     '',
     ...tries.flatMap(({ see, curl }) => [paint(32, `# ${see}`), curl, '']),
@@ -39,6 +40,7 @@ function serviceTries({ serviceUrl, apiKey, seededId, seededBusinessId }: Surrou
     `curl -i -w '\\n' -X ${method} ${serviceUrl}${path} -H 'Authorization: Bearer ${apiKey}' -H 'Content-Type: application/json' -d '${json}'`;
   const create = (content: string, businessId = '1'): string =>
     write('POST', '/v1/chat-messages', `{"businessId":${businessId},"content":"${content}"}`);
+  const keyed = (content: string): string => `${create(content)} -H 'Idempotency-Key: "a-key"'`;
   const replacement = `{"businessId":${seededBusinessId},"content":"See you at eleven."}`;
   return [
     { see: '201: the message is created', curl: create('See you at ten.') },
@@ -58,6 +60,10 @@ function serviceTries({ serviceUrl, apiKey, seededId, seededBusinessId }: Surrou
     {
       see: '502, unknown: Nexudus ran it and the answer got lost, so it is never sent twice',
       curl: create('sandbox:lost'),
+    },
+    {
+      see: '201, and when pasted again the same answer: one message, however often it is sent with this key',
+      curl: keyed('See you at twelve.'),
     },
   ];
 }
