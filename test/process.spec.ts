@@ -239,11 +239,8 @@ describe('the log', () => {
 
 describe('npm run sandbox', () => {
   it('prints lines that do what they say', async () => {
-    const sandbox = new Process('dist/sandbox/run.js', {
-      PORT: '0',
-      MANAGEMENT_PORT: '0',
-      SANDBOX_PORT: '0',
-    });
+    const env = { PORT: '0', MANAGEMENT_PORT: '0', SANDBOX_PORT: '0' };
+    const sandbox = new Process('dist/sandbox/run.js', env, 'SIGTERM');
     await sandbox.line((line) => line.includes('Ctrl-C'));
     expect(sandbox.lines.join('\n')).toContain('Nothing here is real');
     const said: [number, number, string][] = [];
@@ -268,6 +265,7 @@ describe('npm run sandbox', () => {
       [422, 422, 'rejected'],
       [201, 201, 'done'],
       [502, 502, 'unknown'],
+      [201, 201, 'done'],
     ]);
     sandbox.child.kill('SIGTERM');
     expect(await sandbox.exit()).toBe(0);
