@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import { Metrics } from '../src/observability/metrics.js';
-import { startService, type TestService } from './support/service.js';
+import { rawCreate, startService, type TestService } from './support/service.js';
 import { until } from './support/until.js';
 
 const MESSAGE = { businessId: 1, content: 'x' };
@@ -203,6 +203,27 @@ describe('the metrics', () => {
     for (const name of ['process_resident_memory_bytes', 'nodejs_eventloop_lag_p99_seconds']) {
       expect(await sample(service, name)).toBeDefined();
     }
+  });
+
+  it('forget the requests of a client that went away, also those that it sent before it had an answer', async () => {
+    const service = await startService({ env: { NEXUDUS_WRITE_LIMITS: '1/7s' } });
+    const { create, sandbox, url, app, log } = service;
+    await create(MESSAGE);
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.write(rawCreate(JSON.stringify(MESSAGE)).repeat(3));
+    while ((await sample(service, 'http_server_active_requests')) !== 3);
+    socket.destroy();
+    await until(() => log.filter(({ aborted }) => aborted).length === 3);
+    expect(await sample(service, 'http_server_active_requests')).toBe(0);
+    expect(await sample(service, 'nexudus_quota_waiting')).toBe(0);
+    // No 5xx, which would spend the error budget.
+    expect(await samples(service, 'http_server_request_duration_seconds_count')).toEqual({
+      'method="POST",route="/v1/chat-messages",status="201"': 1,
+      'method="POST",route="/v1/chat-messages",status="499"': 3,
+    });
+    // It would wait for those that are still counted.
+    await app.stop();
+    expect(sandbox.writes).toHaveLength(1);
   });
 
   it('are all described in docs/metrics.md: UPDATE_DOCS=1 writes it anew', () => {

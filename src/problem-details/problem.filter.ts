@@ -7,6 +7,9 @@ import { Problem } from './problem.js';
 import { ProblemResponder } from './problem.responder.js';
 import { toProblem } from './to-problem.js';
 
+/** As nginx has it. For log, metrics and trace alone: with a 503 there, callers' own haste would look like an outage. */
+const CLIENT_CLOSED_REQUEST = 499;
+
 /** Turns whatever was thrown, anywhere behind the router, into a problem. It only sends: the table decides. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -29,7 +32,9 @@ export class ProblemFilter implements ExceptionFilter {
         'A fault of this service',
       );
     }
-    if (!reply.sent) this.responder.send(problem, request, reply);
+    if (reply.sent) return;
+    if (nobodyReads) void reply.code(CLIENT_CLOSED_REQUEST).send();
+    else this.responder.send(problem, request, reply);
   }
 
   /** What cannot be served before the stop would be served by another instance: that is what the caller hears. */
