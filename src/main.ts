@@ -12,10 +12,18 @@ let logger = createLogger('info');
 let app: RunningApp | undefined;
 let shutdownTimeoutMs = 0;
 let stopping = false;
+let exitCode = 0;
 
 // First of all: process 1 of a container ignores a signal that nobody listens for. A second one changes nothing.
 process.on('SIGTERM', stop);
 process.on('SIGINT', stop);
+process.on('uncaughtException', stopFor);
+process.on('unhandledRejection', stopFor);
+// What Node prints of its own accord is no JSON, and of an error it is everything that hangs on it, headers included.
+process.removeAllListeners('warning');
+process.on('warning', (warning) => {
+  logger.warn({ err: warning }, 'A warning of Node');
+});
 
 // Only now what takes time to load; first what decorators need, wherever they stand.
 await import('reflect-metadata');
@@ -41,12 +49,19 @@ try {
   exit(faults ? EXIT_CONFIG : 1);
 }
 
-function stop(signal: NodeJS.Signals): void {
+/** Nobody knows what such a fault leaves behind: nothing more is taken in. What is sent is finished, or it were unknown. */
+function stopFor(fault: unknown): void {
+  exitCode = 1;
+  logger.fatal({ err: fault }, 'A fault that nobody caught: the service ends');
+  stop();
+}
+
+function stop(signal?: NodeJS.Signals): void {
   if (stopping) return;
   stopping = true;
   logger.info({ signal }, 'stopping');
   if (app === undefined) {
-    exit(0);
+    exit(exitCode);
     return;
   }
   // Also keeps the process alive until the end: the sockets that are still to be closed do not.
@@ -56,7 +71,7 @@ function stop(signal: NodeJS.Signals): void {
   }, shutdownTimeoutMs + EXIT_GRACE_MS);
   void app.stop().then(() => {
     logger.info({}, 'stopped');
-    exit(0);
+    exit(exitCode);
   });
 }
 

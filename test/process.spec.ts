@@ -13,7 +13,10 @@ afterEach(async () => {
   for (const sandbox of sandboxes.splice(0)) await sandbox.close();
 });
 
-async function startService(env: Record<string, string> = {}): Promise<{
+async function startService(
+  env: Record<string, string> = {},
+  script: ConstructorParameters<typeof Process>[0] = 'dist/main.js',
+): Promise<{
   service: Process;
   sandbox: NexudusSandbox;
   api: string;
@@ -21,7 +24,7 @@ async function startService(env: Record<string, string> = {}): Promise<{
 }> {
   const sandbox = await NexudusSandbox.start();
   sandboxes.push(sandbox);
-  const service = new Process('dist/main.js', { ...environmentFor(sandbox.url), ...env });
+  const service = new Process(script, { ...environmentFor(sandbox.url), ...env });
   const ready = JSON.parse(await service.line((line) => line.includes('"ready"'))) as {
     port: number;
     managementPort: number;
@@ -204,7 +207,59 @@ describe('SIGTERM', () => {
   });
 });
 
+/** The service with a script that runs before it; its standard error is read with its log. */
+const preceded = (script: string): [string, ...string[]] => {
+  const module = `data:text/javascript;base64,${Buffer.from(script).toString('base64')}`;
+  return ['/bin/sh', '-c', 'exec "$0" --import "$1" dist/main.js 2>&1', process.execPath, module];
+};
+const onSignal = (script: string): [string, ...string[]] =>
+  preceded(`process.on('SIGUSR2', () => setImmediate(() => { ${script} }));`);
+const ERROR = `Object.assign(new Error('of a library'), { config: { data: 'grant_type=password&canary' } })`;
+
+describe('a fault that nobody caught', () => {
+  it.each([
+    ['an exception', `throw ${ERROR};`, { type: 'Error', message: 'of a library' }],
+    ['a rejection', `void Promise.reject(${ERROR});`, { type: 'Error', message: 'of a library' }],
+    ['no error at all', `void Promise.reject('canary');`, { type: 'string' }],
+  ])('ends the service with 1, after what is sent is finished: %s', async (_, fault, err) => {
+    const { service, sandbox, api } = await startService({}, onSignal(fault));
+    await post(api, 'first');
+    const { answer } = await sendOne(sandbox, api);
+    service.child.kill('SIGUSR2');
+    await service.line((line) => line.includes('"stopping"'));
+    sandbox.release();
+    expect((await answer).status).toBe(201);
+    expect(await service.exit()).toBe(1);
+    expect(service.records()).toContainEqual(
+      expect.objectContaining({ level: 60, err: expect.objectContaining(err) as unknown }),
+    );
+    expect(service.lines.join()).not.toContain('canary');
+  });
+
+  it('during the start ends it with 1, as a line of the log', async () => {
+    // Main's first act is to listen for signals.
+    const script = preceded(`process.once('newListener', () => setImmediate(() => { throw ${ERROR}; }));`);
+    const service = new Process(script, environmentFor('http://127.0.0.1:9'));
+    expect(await service.exit()).toBe(1);
+    expect(service.records()).toContainEqual(expect.objectContaining({ level: 60 }));
+  });
+});
+
 describe('the log', () => {
+  it('has a warning of Node as a line like any other', async () => {
+    const { service } = await startService({}, onSignal(`process.emitWarning('too many');`));
+    service.child.kill('SIGUSR2');
+    await service.line((line) => line.includes('too many'));
+    service.child.kill('SIGTERM');
+    expect(await service.exit()).toBe(0);
+    expect(service.records()).toContainEqual(
+      expect.objectContaining({
+        level: 40,
+        err: expect.objectContaining({ message: 'too many' }) as unknown,
+      }),
+    );
+  });
+
   it('is JSON lines, with the request on each, and never holds a secret or the content of a message', async () => {
     const { service, api } = await startService({ LOG_LEVEL: 'trace' });
     await post(api, 'a very private sentence');
