@@ -143,8 +143,12 @@ describe('credentials that change', () => {
     writeFileSync(join(path, 'username'), NEW.username);
     await until(() => logged(service, 'The credentials cannot be used as they are now'));
     expect((await create(MESSAGE)).status).toBe(201);
+    expect(await metric(service, 'nexudus_credentials_rejected{')).toEqual([
+      'nexudus_credentials_rejected{reason="unusable-files"} 1',
+    ]);
     writeFileSync(join(path, 'password'), `${NEW.password}\r\n`);
     await until(() => logged(service, 'The new credentials are proven'));
+    expect(await metric(service, 'nexudus_credentials_rejected{')).toEqual([]);
     expect(sandbox.tokenCalls.map(({ status }) => status)).toEqual([200, 200]);
   });
 

@@ -27,8 +27,8 @@ export interface TokenStatus {
   /** Counts the credentials that were proven and taken into use. */
   readonly generation: number;
   readonly lastRenewal: { readonly atEpochMs: number; readonly result: RenewalResult } | undefined;
-  /** Why Nexudus refuses the newest credentials. */
-  readonly rejected: AccessDeniedReason | undefined;
+  /** Why the newest credentials are not in use: Nexudus refuses them, or the files do not hold any. */
+  readonly rejected: AccessDeniedReason | 'unusable-files' | undefined;
 }
 
 /**
@@ -48,7 +48,7 @@ export class AccessTokenSource implements OnApplicationShutdown {
   readonly #waiting = new Set<() => void>();
   #generation = 0;
   #lastRenewal: TokenStatus['lastRenewal'];
-  /** Why the newest credentials are refused. */
+  /** Why Nexudus refuses the newest credentials. */
   #rejected: AccessDeniedReason | undefined;
 
   constructor(
@@ -110,7 +110,7 @@ export class AccessTokenSource implements OnApplicationShutdown {
       expiresInMs: this.#session?.expiresInMs ?? 0,
       generation: this.#generation,
       lastRenewal: this.#lastRenewal,
-      rejected: this.#rejected,
+      rejected: this.#watch?.isUsable === false ? 'unusable-files' : this.#rejected,
     };
   }
 
@@ -160,11 +160,11 @@ export class AccessTokenSource implements OnApplicationShutdown {
         this.#note('issued');
         if (session === this.#candidate) this.#takeOver(session);
         else if (this.#generation === 0) this.#generation = 1;
-        if (credentials === this.#newest) this.#reject(undefined);
+        if (credentials === this.#newest) this.#rejected = undefined;
       },
       refused: (reason) => {
         this.#note(reason);
-        if (credentials === this.#newest) this.#reject(reason);
+        if (credentials === this.#newest) this.#rejected = reason;
         if (session === this.#candidate) this.#turnDown(session, reason);
         // Those in use are refused now: perhaps the newest were written before Nexudus knew of them.
         else if (this.#newest !== undefined && credentials !== this.#newest) this.#prove(this.#newest);
@@ -181,12 +181,6 @@ export class AccessTokenSource implements OnApplicationShutdown {
     this.#lastRenewal = { atEpochMs, result };
     if (result === 'issued') this.metrics.tokenLastSuccess.set(atEpochMs / 1000);
     else this.metrics.tokenFailures.inc({ reason: result });
-  }
-
-  #reject(reason: AccessDeniedReason | undefined): void {
-    this.#rejected = reason;
-    this.metrics.credentialsRejected.reset();
-    if (reason !== undefined) this.metrics.credentialsRejected.set({ reason }, 1);
   }
 
   #takeOver(session: TokenSession): void {

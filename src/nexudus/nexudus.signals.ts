@@ -44,10 +44,12 @@ export class NexudusSignals {
 
   #setGauges(): void {
     const { metrics, pacer } = this;
-    const { ageMs, expiresInMs, generation } = this.tokens.status;
+    const { ageMs, expiresInMs, generation, rejected } = this.tokens.status;
     metrics.tokenAgeSeconds.set(ageMs / 1000);
     metrics.tokenExpiresSeconds.set(expiresInMs / 1000);
     metrics.credentialsGeneration.set(generation);
+    metrics.credentialsRejected.reset();
+    if (rejected !== undefined) metrics.credentialsRejected.set({ reason: rejected }, 1);
     metrics.circuitOpen.set(this.circuit.isOpen ? 1 : 0);
     for (const { kind, window, assumedLimit, used } of pacer.windows()) {
       const labels = { kind, window: windowName(window.periodMs) };

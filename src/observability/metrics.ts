@@ -70,7 +70,7 @@ export class Metrics {
   );
   readonly credentialsRejected = this.#gauge(
     'nexudus_credentials_rejected',
-    '1 while Nexudus refuses the newest credentials, by reason: an operator must act',
+    '1 while the newest credentials are not in use, since Nexudus refuses them or the files hold none, by reason: an operator must act',
     ['reason'],
   );
   readonly credentialsGeneration = this.#gauge(
