@@ -154,7 +154,10 @@ describe('the metrics', () => {
     await create(MESSAGE);
     expect((await create(MESSAGE, { prefer: 'wait=1' })).status).toBe(429);
     expect(await sample(service, 'nexudus_quota_admitted_total')).toBe(2);
-    expect(await samples(service, 'nexudus_quota_refused_total')).toEqual({ 'reason="too-late"': 1 });
+    expect(await samples(service, 'nexudus_quota_refused_total')).toEqual({
+      'reason="too-late"': 1,
+      'reason="overtaken"': 0,
+    });
     // Taken in for the next slot; then a throttle puts everybody off.
     const [first, second] = [1, 2].map(() => create(MESSAGE, { prefer: 'wait=5' }));
     sandbox.always({ kind: 'throttle', retryAfter: '20' });

@@ -20,6 +20,8 @@ export class NexudusSignals {
     private readonly metrics: Metrics,
     info: OperatorInfo,
   ) {
+    // There from the start: of a counter that appears with its first event, Prometheus does not see that it moved.
+    for (const reason of ['too-late', 'overtaken']) metrics.quotaRefused.inc({ reason }, 0);
     metrics.beforeRead(() => {
       this.#setGauges();
     });
