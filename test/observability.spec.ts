@@ -253,6 +253,18 @@ describe('the metrics', () => {
 });
 
 describe('the log', () => {
+  it.each([
+    ['a URL that cannot be read', 'GET /%zz HTTP/1.1\r\n', 'FST_ERR_BAD_URL'],
+    ['an expectation', 'GET /problems HTTP/1.1\r\nexpect: better-times\r\n', 'EXPECT'],
+  ])('knows the request id of what was refused before it was routed: %s', async (_, start, reason) => {
+    const { url, log } = await startService();
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.write(`${start}host: x\r\nx-request-id: told-by-a-caller\r\n\r\n`);
+    expect(String(await once(socket, 'data'))).toMatch(/^HTTP\/1\.1 400 [^]*"requestId":"told-by-a-caller"/);
+    socket.destroy();
+    expect(log).toContainEqual(expect.objectContaining({ requestId: 'told-by-a-caller', reason }));
+  });
+
   it('has one line of JSON for each thing, whatever a caller writes into its request', async () => {
     const { url, rawLog } = await startService({ env: { LOG_LEVEL: 'trace' } });
     const evil = '{"level":60}\\n%0A%1b[31m\u009b2J\u00ff';
@@ -268,7 +280,7 @@ describe('the log', () => {
       socket.destroy();
     }
     await until(() => rawLog.some((line) => line.includes('"message":"request"')));
-    expect(rawLog.some((line) => line.includes('not HTTP'))).toBe(true);
+    expect(rawLog.some((line) => line.includes('before it was routed'))).toBe(true);
     for (const line of rawLog) {
       // eslint-disable-next-line no-control-regex
       expect(line).toMatch(/^[^\u0000-\u001f\u007f-\u009f]+\n$/);

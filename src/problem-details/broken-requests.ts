@@ -39,11 +39,12 @@ export class BrokenRequests {
         this.#refuse(socket, DETAILS[error.code] ?? 'The request is not well-formed HTTP.', error.code);
       },
       // From the router, before any hook runs.
-      frameworkErrors: (_error, request, reply) => {
+      frameworkErrors: (error, request, reply) => {
         void reply.headers({
           'x-request-id': request.id,
           ...this.#headers(),
         });
+        this.#note(request.id, error.code);
         this.responder.send(malformed('The URL cannot be read.'), request, reply);
       },
     };
@@ -77,11 +78,16 @@ export class BrokenRequests {
       return;
     }
     const requestId = requestIdOf(request);
-    this.log.info({ requestId, reason }, 'A request that is not HTTP was refused');
+    this.#note(requestId, reason);
     // Destroyed when it is out: whoever reads the rest of a body waits in vain.
     socket.end(this.responder.toRawResponse(malformed(detail), requestId, this.#headers()), () =>
       socket.destroy(),
     );
+  }
+
+  /** Instead of the line that each request gets which comes as far as the router. */
+  #note(requestId: string, reason: string): void {
+    this.log.info({ requestId, reason }, 'A request was refused before it was routed');
   }
 }
 
