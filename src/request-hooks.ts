@@ -20,6 +20,8 @@ import { SECURITY_HEADERS } from './security-headers.js';
 
 /** The scheme's name before a credential (RFC 9110 section 11.4). */
 const SCHEME = /^\S+ +/;
+/** Node takes three dozen: to metrics and traces all others are one, as OpenTelemetry has it. */
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT']);
 
 /**
  * What happens to every request before its body is read, and after its answer is sent. Fastify's hooks and not
@@ -109,9 +111,13 @@ export async function addRequestHooks(
       const { id: requestId, method, span } = request;
       const { url: route } = request.routeOptions;
       const status = reply.statusCode;
-      metrics.serverRequestSeconds.observe({ method, route: route ?? 'none', status }, durationMs / 1000);
+      const knownMethod = METHODS.has(method) ? method : '_OTHER';
+      metrics.serverRequestSeconds.observe(
+        { method: knownMethod, route: route ?? 'none', status },
+        durationMs / 1000,
+      );
       span.end({
-        'http.request.method': method,
+        'http.request.method': knownMethod,
         'http.response.status_code': status,
         'url.scheme': 'http',
         'nexudus_bff.outcome': outcome,

@@ -229,6 +229,22 @@ describe('the metrics', () => {
     expect(sandbox.writes).toHaveLength(1);
   });
 
+  it('have one label for all methods that are none of HTTP, however many are tried', async () => {
+    const service = await startService();
+    const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
+    const methods = ['PROPFIND', 'M-SEARCH', 'PURGE', 'DELETE'];
+    for (const method of methods) {
+      socket.write(`${method} /problems HTTP/1.1\r\nhost: x\r\n\r\n`);
+      await once(socket, 'data');
+    }
+    socket.destroy();
+    await until(() => service.log.filter(({ message }) => message === 'request').length === methods.length);
+    expect(await samples(service, 'http_server_request_duration_seconds_count')).toEqual({
+      'method="_OTHER",route="none",status="405"': 3,
+      'method="DELETE",route="none",status="405"': 1,
+    });
+  });
+
   it('are all described in docs/metrics.md: UPDATE_DOCS=1 writes it anew', () => {
     const rows = new Metrics().descriptions.map(
       ({ name, type, labels, help }) =>
