@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { ConfigError, loadConfig } from '../../src/config/load-config.js';
 import { environmentOf, fileAtRoot, only, render, template, VALUE_SETS, type Values } from './render.js';
 
 /** Every variable that the service knows: `.env.example` names them all, those without a default commented out. */
@@ -78,6 +79,56 @@ describe('the environment', () => {
     };
     expect(annotations({ config: { logLevel: 'debug' } })).not.toEqual(annotations({}));
     expect(annotations({ service: { port: 8080 } })).toEqual(annotations({}));
+  });
+});
+
+/** What the service finds wrong with its environment, in the image. */
+function faultsOf(environment: Record<string, string>): string[] {
+  try {
+    loadConfig({ NODE_ENV: 'production', ...environment }, 'pod');
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults.map(({ variable }) => variable);
+    throw error;
+  }
+}
+
+describe('the service', () => {
+  it.each(VALUE_SETS)('starts with the %s values', (set) => {
+    expect(faultsOf(environmentOf(render(set)))).toEqual([]);
+  });
+
+  const bounds = (least: number, most: number): number[] => [least - 1, least, most, most + 1];
+  const HOUR_MS = 3_600_000;
+
+  it.each<[string, readonly (string | number | readonly string[])[]]>([
+    ['nexudusConnectTimeoutMs', bounds(1, HOUR_MS)],
+    ['nexudusAttemptTimeoutMs', bounds(1, HOUR_MS)],
+    ['requestDeadlineMs', bounds(1, HOUR_MS)],
+    ['shutdownTimeoutMs', bounds(0, HOUR_MS)],
+    ['nexudusDailyReservePercent', bounds(0, 90)],
+    ['callerWaitingLimit', bounds(1, 1_000_000)],
+    ['bodyLimitBytes', bounds(1024, 2 ** 30)],
+    ['upstreamResponseLimitBytes', bounds(1024, 2 ** 30)],
+    ['chatMessageMaxLength', bounds(1, 2 ** 28)],
+    ['idempotencyTtlS', bounds(1, 365 * 86_400)],
+    ['nexudusWriteLimits', ['off', '1/1s', '999999999/1d', '1000000000/1d', '60/1min', '60/1m,']],
+    ['nexudusBaseUrl', ['https://a.example/x', 'https://a:b@a.example', 'https://a.example?b', 'https://']],
+    ['otelExporterOtlpEndpoint', ['http://a:4318', 'http://a:b@c:4318', 'http://a:4318/#b']],
+    ['problemTypeBaseUrl', ['/', '/a/b/', 'https://a.example/', '//a/', '/a', 'a/', 'https://a.example']],
+    [
+      'corsOrigins',
+      [[], ['http://a.example:81', 'https://b.example'], ['https://A.example'], ['https://a/']],
+    ],
+  ])('takes of config.%s what the chart takes, and nothing else: %j', (name, values) => {
+    const variable = name.replace(/[A-Z]/g, (capital) => `_${capital}`).toUpperCase();
+    const environment = environmentOf(render('minimal'));
+    const taken = values.filter((value) => template('minimal', { config: { [name]: value } }).ok);
+    expect(taken).toEqual(
+      values.filter((value) => faultsOf({ ...environment, [variable]: String(value) }).length === 0),
+    );
+    expect(taken.length).toBeGreaterThan(0);
+    expect(taken.length).toBeLessThan(values.length);
   });
 });
 

@@ -66,7 +66,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{- /* Seconds: the sleep, the service's own time to stop, rounded up, and 10 s for the exit; never cut by SIGKILL. */}}
 {{- define "nexudus-bff.gracePeriodSeconds" -}}
-{{- $stopMs := default 25000 .Values.config.shutdownTimeoutMs | int64 }}
+{{- $stopMs := dig "shutdownTimeoutMs" 25000 .Values.config | int64 }}
 {{- add .Values.preStopSleepSeconds (div (add $stopMs 999) 1000) 10 }}
 {{- end }}
 
