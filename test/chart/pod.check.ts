@@ -89,6 +89,7 @@ describe('the pod', () => {
     [25_000, 5, 40],
     [40_500, 5, 56],
     [120_000, 0, 130],
+    [0, 5, 15],
   ])(
     'is given longer to stop than it takes (SHUTDOWN_TIMEOUT_MS %p, sleep %d s: %d s)',
     (shutdownTimeoutMs, preStopSleepSeconds, seconds) => {
