@@ -42,6 +42,7 @@ export class WriteAnswers {
     }
     const { answer, replayed } = await this.idempotency.once(
       {
+        requestId: request.id,
         scope: scopeOf(write, key),
         fingerprint: fingerprintOf(write.message),
         orphaned: operation === 'create' ? () => new OutcomeUnknown('connection-lost', false) : undefined,

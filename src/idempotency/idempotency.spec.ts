@@ -8,7 +8,7 @@ import type { KeptAnswer } from './idempotency.store.js';
 import { MemoryIdempotencyStore } from './memory.idempotency.store.js';
 
 const UNKNOWN: KeptAnswer = { ...ANSWER, status: 502, outcome: 'unknown', problem: 'upstream-failure' };
-const REPLACE: KeyedRequest = { scope: 'a', fingerprint: 'x', orphaned: undefined };
+const REPLACE: KeyedRequest = { requestId: 'r', scope: 'a', fingerprint: 'x', orphaned: undefined };
 const CREATE: KeyedRequest = { ...REPLACE, orphaned: () => new Error('unknown') };
 const LEASE_MS = 30_000;
 

@@ -7,6 +7,8 @@ import { IdempotencyStore, type Claim, type KeptAnswer, type Lease } from './ide
 
 /** A request that carries a key. */
 export interface KeyedRequest {
+  /** For the log. */
+  readonly requestId: string;
   /** The key with all that it belongs to, as one text. */
   readonly scope: string;
   /** The same for the same body. */
@@ -46,7 +48,7 @@ export class Idempotency {
    * @throws whatever the work does
    */
   async once(
-    { scope, fingerprint, orphaned }: KeyedRequest,
+    { requestId, scope, fingerprint, orphaned }: KeyedRequest,
     work: () => Promise<KeptAnswer>,
     keepOf: (failure: unknown) => Keep,
   ): Promise<{ readonly answer: KeptAnswer; readonly replayed: boolean }> {
@@ -73,38 +75,40 @@ export class Idempotency {
         break;
     }
     const { lease, takenOver } = claim;
-    const stopRenewing = this.#renew(lease);
+    const stopRenewing = this.#renew(lease, requestId);
     try {
       if (takenOver && orphaned) throw orphaned();
       const answer = await work();
-      await this.#settle(lease, { answer, certainty: 'final' });
+      await this.#settle(lease, { answer, certainty: 'final' }, requestId);
       return { answer, replayed: false };
     } catch (failure) {
-      await this.#settle(lease, keepOf(failure));
+      await this.#settle(lease, keepOf(failure), requestId);
       throw failure;
     } finally {
       stopRenewing();
     }
   }
 
-  async #settle(lease: Lease, keep: Keep): Promise<void> {
+  async #settle(lease: Lease, keep: Keep, requestId: string): Promise<void> {
     if (keep === undefined) {
       await this.store.release(lease);
     } else if (!(await this.store.settle(lease, keep.answer, keep.certainty))) {
       this.log.warn(
-        { outcome: keep.answer.outcome },
+        { requestId, outcome: keep.answer.outcome },
         'An idempotency key was taken over while its request ran',
       );
     }
   }
 
   /** For as long as the work takes: only a holder that is gone loses its lease. */
-  #renew(lease: Lease): () => void {
+  #renew(lease: Lease, requestId: string): () => void {
     let cancel: () => void = () => undefined;
     const again = (): void => {
       cancel = this.clock.after(RENEW_EVERY_MS, () => {
         again();
-        void this.store.renew(lease, LEASE_MS);
+        this.store.renew(lease, LEASE_MS).catch((error: unknown) => {
+          this.log.warn({ requestId, err: error }, 'The lease of an idempotency key could not be renewed');
+        });
       });
     };
     again();
