@@ -108,9 +108,9 @@ export class Pacer {
     return oldest ? this.#clock.nowMs() - oldest.sinceMs : 0;
   }
 
-  /** The state of every window, for headers, metrics and operators. */
-  windows(): WindowState[] {
-    return this.#quota.states();
+  /** The state of every window, or of those on writes, for headers, metrics and operators. */
+  windows(kind?: 'write'): WindowState[] {
+    return this.#quota.states(kind);
   }
 
   #enqueue(write: WaitingWrite): void {

@@ -101,10 +101,11 @@ export class Quota {
     return Math.max(0, this.#pausedUntilMs - this.#clock.nowMs());
   }
 
-  states(): WindowState[] {
+  states(kind: 'write' | 'all' = 'all'): WindowState[] {
     const nowMs = this.#clock.nowMs();
     this.#growBack(nowMs);
-    return this.#windows.write.map((counter) => {
+    const counters = kind === 'write' ? [...this.#writeWindows] : this.#windows.write;
+    return counters.map((counter) => {
       const { limit, periodMs, assumedLimit } = counter;
       const used = counter.used(nowMs);
       const nextMs = counter.nextReleaseAtMs(nowMs) ?? nowMs + this.#latencyMs + counter.holdMs;

@@ -1,4 +1,4 @@
-import type { Pacer, WindowState } from './pacer.js';
+import type { Pacer } from './pacer.js';
 
 /**
  * What is left of the write budget, as `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-09):
@@ -6,22 +6,23 @@ import type { Pacer, WindowState } from './pacer.js';
  * more does. The returned function makes the headers of the moment; none where there are no limits.
  */
 export function rateLimitHeaders(pacer: Pick<Pacer, 'windows'>): () => Record<string, string> {
-  // The policy is the configuration: written once, not with every answer.
-  const policy = writeWindows(pacer)
-    .map(({ window }) => `"${windowName(window.periodMs)}";q=${window.limit};w=${seconds(window.periodMs)}`)
+  // The names and the policy are the configuration: written once, not with every answer.
+  const windows = pacer.windows('write').map(({ window }) => window);
+  if (windows.length === 0) return () => ({});
+  const names = windows.map(({ periodMs }) => windowName(periodMs));
+  const policy = windows
+    .map(({ limit, periodMs }, index) => `"${names[index]}";q=${limit};w=${seconds(periodMs)}`)
     .join(', ');
-  if (policy === '') return () => ({});
   return () => {
-    const state = writeWindows(pacer).map(({ window, assumedLimit, used, resetMs }) => {
-      const remaining = Math.max(0, assumedLimit - used);
-      return `"${windowName(window.periodMs)}";r=${remaining};t=${seconds(resetMs)}`;
-    });
-    return { 'ratelimit-policy': policy, ratelimit: state.join(', ') };
+    const state = pacer
+      .windows('write')
+      .map(({ assumedLimit, used, resetMs }, index) => {
+        const remaining = Math.max(0, assumedLimit - used);
+        return `"${names[index]}";r=${remaining};t=${seconds(resetMs)}`;
+      })
+      .join(', ');
+    return { 'ratelimit-policy': policy, ratelimit: state };
   };
-}
-
-function writeWindows(pacer: Pick<Pacer, 'windows'>): WindowState[] {
-  return pacer.windows().filter(({ kind }) => kind === 'write');
 }
 
 /** The period in the words of the configuration: `1m`, `1d`, `100ms`. */

@@ -21,14 +21,24 @@ const ANY_SECRET = new RegExp(
   'i',
 );
 
+/** A value that is kept out. */
+interface Held {
+  /** How many have put it in and not taken it out. */
+  holders: number;
+  /** How it looks inside a JSON text. */
+  readonly inJson: string;
+  /** A form encodes it as it is, so that it stands here once. */
+  readonly isSameInForm: boolean;
+}
+
 /**
  * Keeps secrets out of what leaves the process: the values that are in use now, which their owners put in here and
  * take out again, and whatever is named or looks like one. Behind the rule that no secret is given to the log at all: for the
  * error of a library that repeats what it was given.
  */
 export class Redactor {
-  /** How many hold each value, and how it looks inside a JSON text. The oldest first. */
-  readonly #held = new Map<string, { holders: number; readonly inJson: string }>();
+  /** The oldest first. */
+  readonly #held = new Map<string, Held>();
 
   /**
    * Keeps these values out of every text, as they are and as a form encodes them, until the returned function is
@@ -39,22 +49,29 @@ export class Redactor {
     for (const value of held) {
       const holders = this.#held.get(value)?.holders ?? 0;
       this.#held.delete(value);
-      this.#held.set(value, { holders: holders + 1, inJson: JSON.stringify(value).slice(1, -1) });
+      this.#held.set(value, {
+        holders: holders + 1,
+        inJson: JSON.stringify(value).slice(1, -1),
+        isSameInForm: SAME_IN_FORM.test(value),
+      });
     }
     for (const oldest of [...this.#held.keys()].slice(0, -MOST_HELD)) this.#held.delete(oldest);
     return () => {
-      for (const value of held) {
-        const entry = this.#held.get(value);
-        if (entry === undefined) continue;
-        entry.holders -= 1;
-        if (entry.holders === 0) this.#held.delete(value);
-      }
+      for (const value of held) this.#letGo(value);
       held = [];
     };
   }
 
   /** The same for a credential of a caller: however many there are, they do not push out what is ours. */
   holdForeign(value: string | undefined): () => void {
+    const entry = value === undefined ? undefined : this.#held.get(value);
+    // Of a caller that has more under way: nothing to work out anew.
+    if (value !== undefined && entry?.isSameInForm) {
+      entry.holders += 1;
+      return () => {
+        this.#letGo(value);
+      };
+    }
     return this.#held.size < MOST_WITH_FOREIGN ? this.hold(value) : () => undefined;
   }
 
@@ -79,6 +96,13 @@ export class Redactor {
       return typeof value === 'string' ? this.redact(value) : value;
     });
     return json.endsWith('\n') ? `${clean}\n` : clean;
+  }
+
+  #letGo(value: string): void {
+    const entry = this.#held.get(value);
+    if (entry === undefined) return;
+    entry.holders -= 1;
+    if (entry.holders === 0) this.#held.delete(value);
   }
 
   #mayHoldSecret(json: string): boolean {
