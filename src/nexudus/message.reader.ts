@@ -8,7 +8,13 @@ import { AccountRefusals } from './account.refusals.js';
 import type { Deadline } from './deadline.js';
 import { saysNotFound } from './envelope.js';
 import { isObject, parseJson } from './json.js';
-import { AccessDenied, MessageNotFound, UpstreamUnavailable, WriteAbandoned } from './nexudus.errors.js';
+import {
+  AccessDenied,
+  MessageNotFound,
+  QuotaExhausted,
+  UpstreamUnavailable,
+  WriteAbandoned,
+} from './nexudus.errors.js';
 import { PacedCalls } from './paced-call.js';
 import { backoffMs, MAX_FAILURES } from './retry.policy.js';
 import type { WireResult } from './wire.js';
@@ -62,7 +68,11 @@ export class MessageReader {
       }
       const token = this.tokens.current;
       if (token === undefined) continue;
-      const result = await this.#ask(id, token, context, resendCount);
+      const result = await this.#ask(id, token, context, resendCount).catch((error: unknown) => {
+        // Too late for one more turn: what used the time up was Nexudus, not the quota.
+        if (failures > 0 && error instanceof QuotaExhausted) throw unreadable();
+        throw error;
+      });
       resendCount += 1;
       const status = result.kind === 'answer' ? result.status : 0;
       if (status === 200) {
@@ -83,7 +93,7 @@ export class MessageReader {
       failures += 1;
       await this.clock.sleep(backoffMs(failures, Math.random()), abandoned);
     }
-    throw new UpstreamUnavailable('no-connection', TRY_NEXT_MS);
+    throw unreadable();
   }
 
   async #ask(
@@ -105,6 +115,10 @@ export class MessageReader {
       deadline,
     );
   }
+}
+
+function unreadable(): UpstreamUnavailable {
+  return new UpstreamUnavailable('no-connection', TRY_NEXT_MS);
 }
 
 /** `undefined` where the answer is not the record that was asked for: better nothing than a wrong one. */
