@@ -53,12 +53,12 @@ export class NexudusSignals {
     metrics.credentialsRejected.reset();
     if (rejected !== undefined) metrics.credentialsRejected.set({ reason: rejected }, 1);
     metrics.circuitOpen.set(this.circuit.isOpen ? 1 : 0);
-    for (const { kind, window, assumedLimit, used } of pacer.windows()) {
+    for (const { kind, window, assumedLimit, used, remaining } of pacer.windows()) {
       const labels = { kind, window: windowName(window.periodMs) };
       metrics.quotaLimit.set(labels, window.limit);
       metrics.quotaAssumed.set(labels, assumedLimit);
       metrics.quotaUsed.set(labels, used);
-      metrics.quotaRemaining.set(labels, Math.max(0, assumedLimit - used));
+      metrics.quotaRemaining.set(labels, remaining);
     }
     metrics.quotaPauseSeconds.set(pacer.pausedForMs / 1000);
     metrics.quotaWaiting.set(pacer.waiting);
@@ -78,13 +78,13 @@ export class NexudusSignals {
   #quota(): object {
     const { pausedForMs, waiting, oldestWaitMs } = this.pacer;
     return {
-      windows: this.pacer.windows().map(({ kind, window, assumedLimit, used, resetMs }) => ({
+      windows: this.pacer.windows().map(({ kind, window, assumedLimit, used, remaining, resetMs }) => ({
         kind,
         window: windowName(window.periodMs),
         limit: window.limit,
         assumedLimit,
         used,
-        remaining: Math.max(0, assumedLimit - used),
+        remaining,
         resetSeconds: seconds(resetMs),
       })),
       pausedUntil: pausedForMs > 0 ? isoDate(this.clock.epochMs() + pausedForMs) : null,

@@ -35,6 +35,8 @@ export interface WindowState {
   readonly window: QuotaWindow;
   readonly assumedLimit: number;
   readonly used: number;
+  /** Of those that we take for ours. */
+  readonly remaining: number;
   /** Until there is room for one more than now; 0 when nothing counts. */
   readonly resetMs: number;
 }
@@ -114,6 +116,7 @@ export class Quota {
         window: { limit, periodMs },
         assumedLimit,
         used,
+        remaining: Math.max(0, assumedLimit - used),
         resetMs: used === 0 ? 0 : nextMs - nowMs,
       };
     });

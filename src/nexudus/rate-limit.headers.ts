@@ -16,10 +16,7 @@ export function rateLimitHeaders(pacer: Pick<Pacer, 'windows'>): () => Record<st
   return () => {
     const state = pacer
       .windows('write')
-      .map(({ assumedLimit, used, resetMs }, index) => {
-        const remaining = Math.max(0, assumedLimit - used);
-        return `"${names[index]}";r=${remaining};t=${seconds(resetMs)}`;
-      })
+      .map(({ remaining, resetMs }, index) => `"${names[index]}";r=${remaining};t=${seconds(resetMs)}`)
       .join(', ');
     return { 'ratelimit-policy': policy, ratelimit: state };
   };
