@@ -5,8 +5,8 @@ import { type Caller, callerName } from '../client-auth/caller.js';
 import { Idempotency, type Keep } from '../idempotency/idempotency.js';
 import type { KeptAnswer } from '../idempotency/idempotency.store.js';
 import { OutcomeUnknown } from '../nexudus/nexudus.errors.js';
+import { problemOf } from '../problem-details/problem-of.js';
 import { PROBLEM_MEDIA_TYPE, ProblemResponder } from '../problem-details/problem.responder.js';
-import { toProblem } from '../problem-details/to-problem.js';
 import type { ChatMessageDto, ChatMessageRepresentation } from './chat-message.dto.js';
 
 /** A write of a caller who may. */
@@ -61,7 +61,7 @@ export class WriteAnswers {
 
   /** What was not sent leaves the key free, and so does what can be sent again safely. */
   #keep(failure: unknown, operation: Write['operation'], request: FastifyRequest): Keep {
-    const problem = toProblem(failure, request.effort.attempts > 0 ? operation : undefined);
+    const problem = problemOf(failure, request);
     const { outcome } = problem;
     if (outcome === 'not-sent' || (outcome === 'unknown' && operation === 'replace')) return undefined;
     return {

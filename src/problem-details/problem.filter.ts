@@ -3,9 +3,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppLogger } from '../observability/app-logger.js';
 import { isNexudusError } from '../nexudus/nexudus.errors.js';
 import { Lifecycle } from '../observability/lifecycle.js';
+import { problemOf } from './problem-of.js';
 import { Problem } from './problem.js';
 import { ProblemResponder } from './problem.responder.js';
-import { toProblem } from './to-problem.js';
 
 /** As nginx has it. For log, metrics and trace alone: with a 503 there, callers' own haste would look like an outage. */
 const CLIENT_CLOSED_REQUEST = 499;
@@ -22,7 +22,7 @@ export class ProblemFilter implements ExceptionFilter {
   catch(failure: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const reply = host.switchToHttp().getResponse<FastifyReply>();
-    const problem = this.#whileStopping(toProblem(failure, sentBy(request)));
+    const problem = this.#whileStopping(problemOf(failure, request));
     const nobodyReads = isNexudusError(failure) && failure.code === 'write-abandoned';
     request.effort.problem = nobodyReads ? undefined : problem.slug;
     request.effort.outcome = problem.outcome;
@@ -44,10 +44,4 @@ export class ProblemFilter implements ExceptionFilter {
       ? new Problem('shutting-down', { detail: 'This instance is stopping.', retryAfterMs: 1_000 })
       : problem;
   }
-}
-
-/** How the message of a request was handed to Nexudus, if it was. */
-function sentBy({ effort, method }: FastifyRequest): 'create' | 'replace' | undefined {
-  if (effort.attempts === 0) return undefined;
-  return method === 'PUT' ? 'replace' : 'create';
 }
