@@ -77,13 +77,13 @@ export class Idempotency {
     const { lease, takenOver } = claim;
     const stopRenewing = this.#renew(lease, requestId);
     try {
-      if (takenOver && orphaned) throw orphaned();
-      const answer = await work();
+      const begun = takenOver && orphaned ? Promise.reject(orphaned()) : work();
+      const answer = await begun.catch(async (failure: unknown) => {
+        await this.#settle(lease, keepOf(failure), requestId);
+        throw failure;
+      });
       await this.#settle(lease, { answer, certainty: 'final' }, requestId);
       return { answer, replayed: false };
-    } catch (failure) {
-      await this.#settle(lease, keepOf(failure), requestId);
-      throw failure;
     } finally {
       stopRenewing();
     }
