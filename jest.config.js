@@ -1,4 +1,4 @@
-/** Nest 12 is ESM only, so jest runs in its ESM mode: see docs/decisions/0001-esm-jest-swc.md. */
+/** Nest 12 is ESM only, so jest runs in its ESM mode: see docs/decisions/0001-nest-12-esm-jest.md. */
 export default {
   rootDir: '.',
   testEnvironment: 'node',

@@ -6,10 +6,8 @@ import { stringify } from 'yaml';
 import type { AlertingRule, PrometheusRule, RecordingRule } from '../chart/custom-resources.js';
 import { only, render } from '../chart/render.js';
 
+/** Prometheus' own checker of rules; Debian has it in the package `prometheus`. */
 const PROMTOOL = process.env['PROMTOOL'] ?? 'promtool';
-
-/** Whether Prometheus' own checker of rules is here; Debian has it in the package `prometheus`. */
-export const hasPromtool = spawnSync(PROMTOOL, ['--version']).status === 0;
 
 /** What the chart makes of the rules for a release called `bff` in the namespace `apps`. */
 export const { groups } = (
