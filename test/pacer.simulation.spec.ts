@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { parseWindows, type QuotaWindow } from '../src/config/windows.js';
 import { Deadline } from '../src/nexudus/deadline.js';
 import { QuotaExhausted } from '../src/nexudus/nexudus.errors.js';
-import { Pacer, type CallEnd, type PacerLimits, type Place, type Slot } from '../src/nexudus/pacer.js';
+import { MemoryPacer } from '../src/nexudus/memory.pacer.js';
+import type { CallEnd, PacerLimits, Place, Slot } from '../src/nexudus/pacer.js';
 import { Lifecycle } from '../src/observability/lifecycle.js';
 import { SimulatedUpstream, type UpstreamModel } from './support/simulated-upstream.js';
 import { VirtualClock } from './support/virtual-clock.js';
@@ -52,7 +53,7 @@ const ATTEMPTS = 4;
 /** Plays a story against the real pacer; callers behave as `nexudus.client.ts` does. Notes each broken promise. */
 class Play {
   readonly clock = new VirtualClock();
-  readonly pacer: Pacer;
+  readonly pacer: MemoryPacer;
   readonly upstream: SimulatedUpstream;
   readonly actors: Actor[];
   readonly faults: string[] = [];
@@ -72,7 +73,7 @@ class Play {
   readonly #passed = new Map<string, Map<string, number>>();
 
   constructor(readonly story: Story) {
-    this.pacer = new Pacer(limitsOf(story), this.clock);
+    this.pacer = new MemoryPacer(limitsOf(story), this.clock);
     this.upstream = new SimulatedUpstream(story.upstream, this.clock);
     this.actors = story.messages.map((message) => ({
       message,
@@ -816,9 +817,9 @@ describe('a throttle', () => {
 
 describe('bad news', () => {
   /** A pacer with a slot under way, and somebody who waits behind it. */
-  function throttling(): { clock: VirtualClock; pacer: Pacer; slots: Slot[]; refusedAtMs: number[] } {
+  function throttling(): { clock: VirtualClock; pacer: MemoryPacer; slots: Slot[]; refusedAtMs: number[] } {
     const clock = new VirtualClock();
-    const pacer = new Pacer({ write: windowsOf('3/20s'), call: [], reserveShare: 0 }, clock);
+    const pacer = new MemoryPacer({ write: windowsOf('3/20s'), call: [], reserveShare: 0 }, clock);
     const slots: Slot[] = [];
     const refusedAtMs: number[] = [];
     for (const waitMs of [60_000, 60_000, 60_000, 25_000, 60_000]) {
@@ -855,7 +856,7 @@ describe('bad news', () => {
 
   it('again and again makes the pause grow though Retry-After always says a second; an answer ends that', () => {
     const clock = new VirtualClock();
-    const pacer = new Pacer({ write: [], call: [], reserveShare: 0 }, clock);
+    const pacer = new MemoryPacer({ write: [], call: [], reserveShare: 0 }, clock);
     const pausesMs: number[] = [];
     const ask = (end: CallEnd): void => {
       clock.run(clock.nowMs() + pacer.pausedForMs);
@@ -878,7 +879,7 @@ describe('bad news', () => {
 
   it('of a pause reckons with the probe: all but the first wait for its end', () => {
     const clock = new VirtualClock();
-    const pacer = new Pacer({ write: windowsOf('10/1s'), call: [], reserveShare: 0 }, clock);
+    const pacer = new MemoryPacer({ write: windowsOf('10/1s'), call: [], reserveShare: 0 }, clock);
     const admit = (waitMs: number): Place =>
       pacer.admit({ caller: 'one', session: undefined, deadline: new Deadline(clock, waitMs) });
     const place = admit(1_000);
@@ -972,7 +973,7 @@ describe('the reserve of a day', () => {
 describe('a stop', () => {
   it('that moves deadlines forward is told at once to those who cannot be served by then, and the others are served', () => {
     const clock = new VirtualClock();
-    const pacer = new Pacer({ write: windowsOf('1/1s'), call: [], reserveShare: 0 }, clock);
+    const pacer = new MemoryPacer({ write: windowsOf('1/1s'), call: [], reserveShare: 0 }, clock);
     const lifecycle = new Lifecycle();
     const heard: string[] = [];
     for (let index = 0; index < 8; index += 1) {
@@ -1034,7 +1035,7 @@ describe('what an operation costs', () => {
 
   it('is the same for the first and the last of 5,000 a day, and when they are forgotten', () => {
     const clock = new CountingClock();
-    const pacer = new Pacer(
+    const pacer = new MemoryPacer(
       { write: windowsOf('5000/1d'), call: windowsOf('off'), reserveShare: 0.1 },
       clock,
     );
@@ -1060,7 +1061,10 @@ describe('what an operation costs', () => {
 
   it('is the same for the tenth and the thousandth in the line, and for those who are turned away', () => {
     const clock = new CountingClock();
-    const pacer = new Pacer({ write: windowsOf('1/1s'), call: windowsOf('off'), reserveShare: 0 }, clock);
+    const pacer = new MemoryPacer(
+      { write: windowsOf('1/1s'), call: windowsOf('off'), reserveShare: 0 },
+      clock,
+    );
     const ask = (waitMs: number): number =>
       looksOf(clock, () => {
         try {

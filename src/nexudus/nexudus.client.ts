@@ -69,7 +69,7 @@ export class NexudusClient {
     revise: Revise | undefined,
   ): Promise<WriteReceipt> {
     this.circuit.check();
-    const place = this.turns.admit(message, context);
+    const place = context.place ?? (await this.turns.admit(message, context));
     try {
       const revised =
         revise && message.Id !== undefined ? revise(await this.reader.read(message.Id, context)) : message;
@@ -94,8 +94,12 @@ export class NexudusClient {
     try {
       for (;;) {
         const { slot, token } = await this.turns.take(place, context);
+        await context.journal?.sending(effort.attempts + 1).catch((error: unknown) => {
+          slot.end({ kind: 'not-sent' });
+          throw error;
+        });
         effort.attempts += 1;
-        const result = await this.#send(operation, body, token, context).catch((error: unknown) => {
+        const result = await this.#send(operation, body, token, slot, context).catch((error: unknown) => {
           slot.end({ kind: 'unanswered' });
           throw error;
         });
@@ -129,6 +133,7 @@ export class NexudusClient {
             this.tokens.discard(token);
             break;
         }
+        if (unknown === undefined) await context.journal?.notSent();
       }
     } catch (error) {
       throw unknown !== undefined && isNotSent(error) ? unknown : error;
@@ -139,7 +144,8 @@ export class NexudusClient {
     operation: WriteOperation,
     body: string,
     token: string,
-    { deadline, abandoned, effort, span }: WriteContext,
+    slot: Slot,
+    { deadline, abandoned, effort, span, journal }: WriteContext,
   ): Promise<WireResult> {
     const remainingMs = deadline.remainingMs();
     return this.transport.send({
@@ -154,7 +160,7 @@ export class NexudusClient {
       body,
       timeoutMs: Math.min(this.config.attemptTimeoutMs, remainingMs),
       startWithinMs: remainingMs - deadline.minimumAttemptMs,
-      isWanted: () => !abandoned.aborted,
+      isWanted: () => !abandoned.aborted && slot.isHeld !== false && journal?.isHeld !== false,
       span,
       resendCount: effort.attempts - 1,
     });

@@ -9,11 +9,12 @@ import { AccessTokenSource } from './access-token.source.js';
 import { AccountCheck } from './account.check.js';
 import { AccountRefusals } from './account.refusals.js';
 import { Circuit } from './circuit.js';
+import { MemoryPacer } from './memory.pacer.js';
 import { MessageReader } from './message.reader.js';
 import { NexudusClient } from './nexudus.client.js';
 import { NexudusSignals } from './nexudus.signals.js';
 import { PacedCalls } from './paced-call.js';
-import { Pacer } from './pacer.js';
+import { Pacer, SHARED_PACER } from './pacer.js';
 import { TokenEndpoint } from './token.endpoint.js';
 import { undiciAdapter } from './undici.adapter.js';
 import { UndiciExchange } from './undici.exchange.js';
@@ -87,13 +88,15 @@ class UpstreamPoolModule implements OnApplicationShutdown {
     UpstreamTransport,
     {
       provide: Pacer,
-      inject: [NexudusConfig, Clock, Lifecycle],
+      inject: [NexudusConfig, Clock, Lifecycle, { token: SHARED_PACER, optional: true }],
       useFactory: (
         { writeLimits, callLimits, reserveShare }: NexudusConfig,
         clock: Clock,
         lifecycle: Lifecycle,
-      ) => {
-        const pacer = new Pacer({ write: writeLimits, call: callLimits, reserveShare }, clock);
+        shared: Pacer | undefined,
+      ): Pacer => {
+        const pacer =
+          shared ?? new MemoryPacer({ write: writeLimits, call: callLimits, reserveShare }, clock);
         lifecycle.onStop(() => {
           pacer.review();
         });

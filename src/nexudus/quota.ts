@@ -26,6 +26,8 @@ export type CallEnd =
 
 /** The right to make one call now. Must be ended, once. */
 export interface Slot {
+  /** False where it is one of a quota that is shared, and the others may take it for given up by now. */
+  readonly isHeld?: boolean;
   end(end: CallEnd): void;
 }
 

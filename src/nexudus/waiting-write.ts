@@ -8,7 +8,11 @@ export interface PacedWrite {
   readonly caller: string;
   /** Writes of one session are sent in order of arrival, each after the former's end. */
   readonly session: string | undefined;
+  /** The message that it replaces; a pacer that is shared keeps the order of its writes, too. */
+  readonly message?: number | undefined;
   readonly deadline: Deadline;
+  /** Whether it would be sent at once if it got a slot: it has all else that it needs. */
+  readonly isReady?: boolean;
 }
 
 /** A write that was taken in. It may ask for one slot after another, and must leave in the end. */

@@ -2,6 +2,7 @@ import type { Interruption } from '../clock/interruption.js';
 import type { Span } from '../observability/tracer.js';
 import type { Deadline } from './deadline.js';
 import type { MessageRecord } from './message.reader.js';
+import type { Place } from './waiting-write.js';
 
 /** A chat message as Nexudus takes it; with `Id` on a replace. What is undefined is left out, and so cleared. */
 export interface NexudusMessage {
@@ -25,6 +26,27 @@ export interface WriteContext {
   readonly effort: WriteEffort;
   /** Of the request that it belongs to: its steps are shown below it. */
   readonly span: Span;
+  /** Where it was taken in already. */
+  readonly place?: Place;
+  /** Where what becomes of it is written down. */
+  readonly journal?: WriteJournal;
+}
+
+/**
+ * Where each step of a write is written down before it is taken, so that whoever finds a write without its owner
+ * knows whether Nexudus may have seen it.
+ */
+export interface WriteJournal {
+  /**
+   * Before each attempt: from now on the outcome is unknown.
+   *
+   * @throws when it cannot be written, or somebody else has taken the write over: nothing may be sent then
+   */
+  sending(attempt: number): Promise<void>;
+  /** After an attempt that Nexudus provably did not run, where another may follow. */
+  notSent(): Promise<void>;
+  /** Asked right before the first byte: whether the write is still this process's to send. */
+  readonly isHeld: boolean;
 }
 
 /** What a write took. */

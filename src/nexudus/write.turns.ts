@@ -25,10 +25,14 @@ export class WriteTurns {
    *
    * @throws QuotaExhausted when its turn would come too late
    */
-  admit({ BusinessId, AiChannelSessionId }: NexudusMessage, { caller, deadline }: WriteContext): Place {
+  async admit(
+    { Id, BusinessId, AiChannelSessionId }: NexudusMessage,
+    { caller, deadline }: WriteContext,
+  ): Promise<Place> {
     const session = AiChannelSessionId === undefined ? undefined : `${BusinessId}/${AiChannelSessionId}`;
+    const isReady = this.tokens.current !== undefined;
     try {
-      const place = this.pacer.admit({ caller, session, deadline });
+      const place = await this.pacer.admit({ caller, session, message: Id, deadline, isReady });
       this.metrics.quotaAdmitted.inc();
       return place;
     } catch (error) {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { Clock } from '../clock/clock.js';
 import { Deadline } from './deadline.js';
-import { type CallEnd, Pacer } from './pacer.js';
+import { MemoryPacer } from './memory.pacer.js';
+import type { CallEnd } from './pacer.js';
 
 /** A clock that goes on a little whenever it is read, as a real one does, and whose timers come a little early. */
 class RestlessClock extends Clock {
@@ -43,7 +44,7 @@ describe('the pacer on a real clock', () => {
     // matter of where one begins: all of them are tried.
     for (let earlyMs = 0; earlyMs < 1; earlyMs += 0.003) {
       const clock = new RestlessClock();
-      const pacer = new Pacer({ write: [], call: [], reserveShare: 0 }, clock);
+      const pacer = new MemoryPacer({ write: [], call: [], reserveShare: 0 }, clock);
       const place = pacer.admit({ caller: 'a', session: undefined, deadline: new Deadline(clock, 25_000) });
       const heard: string[] = [];
       const ask = (end: CallEnd): void => {
