@@ -14,6 +14,7 @@ const NOT_INSTALLED = [
   '@fastify/view',
   '@fastify/multipart',
   'pino-pretty',
+  'pg-native',
 ];
 
 await build({

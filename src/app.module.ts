@@ -10,16 +10,18 @@ import type { AppLogger } from './observability/app-logger.js';
 import { ObservabilityModule } from './observability/observability.module.js';
 import { ProblemDetailsModule } from './problem-details/problem-details.module.js';
 import { ValidateBodyPipe } from './request-body/validate-body.pipe.js';
+import type { SharedState } from './shared-state.js';
 
 /** The map of the service. */
 @Module({})
 export class AppModule {
-  static register(config: AppConfig, logger: AppLogger): DynamicModule {
+  static register(config: AppConfig, logger: AppLogger, shared: SharedState): DynamicModule {
     return {
       module: AppModule,
       imports: [
         AppConfigModule.register(config),
         ObservabilityModule.register(logger),
+        ...shared.modules,
         ProblemDetailsModule,
         ClientAuthModule,
         NexudusModule,

@@ -20,6 +20,7 @@ import { requestIdOf } from './observability/request-id.js';
 import { ProblemResponder } from './problem-details/problem.responder.js';
 import { addRequestHooks } from './request-hooks.js';
 import { readJsonBodies } from './request-body/json-body.parser.js';
+import { sharedState } from './shared-state.js';
 import { SECURITY_HEADERS } from './security-headers.js';
 import { BrokenRequests } from './problem-details/broken-requests.js';
 
@@ -41,7 +42,7 @@ export interface RunningApp {
 /**
  * Builds the service and starts it. Main and the tests both do just this.
  *
- * @throws CredentialsUnusable | ApiKeysUnusable when a file that the configuration names is not usable
+ * @throws CredentialsUnusable | ApiKeysUnusable | DatabaseSettingsUnusable when a file that the configuration names is not usable
  */
 export async function startApp(config: AppConfig, logger: Logger): Promise<RunningApp> {
   const exchanges = new Exchanges();
@@ -65,18 +66,24 @@ export async function startApp(config: AppConfig, logger: Logger): Promise<Runni
     return503OnClosing: false,
     ...broken.options,
   });
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(config, logger), adapter, {
-    bodyParser: false,
-    logger: nestLogger(logger),
-    // A fault while building is thrown to the caller, who reports it.
-    abortOnError: false,
-  });
+  const shared = await sharedState(config);
+  const app = await NestFactory.create<NestFastifyApplication>(
+    AppModule.register(config, logger, shared),
+    adapter,
+    {
+      bodyParser: false,
+      logger: nestLogger(logger),
+      // A fault while building is thrown to the caller, who reports it.
+      abortOnError: false,
+    },
+  );
   const server = adapter.getInstance();
   readJsonBodies(server);
   const rateLimit = rateLimitHeaders(app.get(Pacer));
   broken.watch(server, () => ({ ...SECURITY_HEADERS, ...rateLimit() }));
   await addRequestHooks(adapter, app, exchanges, rateLimit);
 
+  await shared.start(app);
   await app.get(ClientAuthenticator).start();
   await app.get(AccessTokenSource).start();
   const management = app.get(ManagementServer);

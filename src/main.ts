@@ -30,6 +30,7 @@ await import('reflect-metadata');
 const { startApp } = await import('./app.setup.js');
 const { ApiKeysUnusable } = await import('./client-auth/api-keys.js');
 const { ConfigError, loadConfig } = await import('./config/load-config.js');
+const { DatabaseSettingsUnusable } = await import('./database/database.errors.js');
 const { CredentialsUnusable } = await import('./nexudus/credentials.js');
 
 try {
@@ -86,5 +87,7 @@ function configFaults(error: unknown): readonly ConfigFault[] | undefined {
   if (error instanceof CredentialsUnusable)
     return [{ variable: 'NEXUDUS_CREDENTIALS_DIR', expected: error.message }];
   if (error instanceof ApiKeysUnusable) return [{ variable: 'AUTH_API_KEYS_FILE', expected: error.message }];
+  if (error instanceof DatabaseSettingsUnusable)
+    return [{ variable: error.variable, expected: error.expected }];
   return undefined;
 }

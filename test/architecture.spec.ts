@@ -29,8 +29,22 @@ const files: readonly SourceFile[] = readdirSync(SRC, { recursive: true, encodin
   });
 
 const folderOf = (path: string): string => (path.includes('/') ? (path.split('/')[0] ?? '') : '');
-const GROUND = ['clock', 'config', 'files', 'observability'];
-const CAPABILITIES = ['nexudus', 'problem-details', 'client-auth', 'request-body', 'idempotency', 'api-docs'];
+const GROUND = ['clock', 'config', 'database', 'files', 'observability'];
+const CAPABILITIES = [
+  'nexudus',
+  'problem-details',
+  'client-auth',
+  'request-body',
+  'idempotency',
+  'api-docs',
+  'fleet',
+  'ledger',
+];
+/** Implementations of a port on the database, each named with the capabilities that the ports belong to. */
+const IMPLEMENTS: Readonly<Record<string, readonly string[]>> = {
+  fleet: ['nexudus'],
+  ledger: ['idempotency', 'nexudus'],
+};
 /** The map and the ways to start it: they may know everything. */
 const TOP = '';
 
@@ -43,7 +57,7 @@ function offences(forbidden: (from: SourceFile, to: string) => boolean): string[
 
 describe('the arrows between the folders of src', () => {
   it('begin and end in folders that this test knows', () => {
-    const known = [TOP, 'chat-messages', 'sandbox', 'openapi', ...CAPABILITIES, ...GROUND];
+    const known = [TOP, 'chat-messages', 'deliveries', 'sandbox', 'openapi', ...CAPABILITIES, ...GROUND];
     expect(
       [...new Set(files.map(({ path }) => folderOf(path)))].filter((folder) => !known.includes(folder)),
     ).toEqual([]);
@@ -65,10 +79,11 @@ describe('the arrows between the folders of src', () => {
     ).toEqual([]);
   });
 
-  it('do not join two capabilities, save that what speaks HTTP may throw a problem, and problems know the failures of Nexudus', () => {
+  it('do not join two capabilities, save that what speaks HTTP may throw a problem, problems know the failures of Nexudus, and what is kept in the database implements a port', () => {
     const allowed = (from: SourceFile, to: string): boolean =>
       (to === 'problem-details/problem.ts' && folderOf(from.path) !== 'nexudus') ||
-      (folderOf(from.path) === 'problem-details' && to === 'nexudus/nexudus.errors.ts');
+      (folderOf(from.path) === 'problem-details' && to === 'nexudus/nexudus.errors.ts') ||
+      (IMPLEMENTS[folderOf(from.path)] ?? []).includes(folderOf(to));
     expect(
       offences(
         (from, to) =>

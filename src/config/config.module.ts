@@ -4,6 +4,8 @@ import {
   type AppConfig,
   ChatMessagesConfig,
   ClientAuthConfig,
+  DatabaseConfig,
+  DeliveriesConfig,
   HttpConfig,
   IdempotencyConfig,
   NexudusConfig,
@@ -19,6 +21,8 @@ const SECTIONS = {
   idempotency: IdempotencyConfig,
   problems: ProblemsConfig,
   observability: ObservabilityConfig,
+  deliveries: DeliveriesConfig,
+  database: DatabaseConfig,
 } satisfies Record<keyof AppConfig, unknown>;
 
 /** Makes every section of an already loaded configuration injectable by its class. */
@@ -27,7 +31,7 @@ export class AppConfigModule {
   static register(config: AppConfig): DynamicModule {
     const providers = Object.entries(SECTIONS).map(([name, section]) => ({
       provide: section as unknown as Type,
-      useFactory: (settings: ConfigService) => settings.getOrThrow<object>(name),
+      useFactory: (settings: ConfigService) => settings.get<object>(name),
       inject: [ConfigService],
     }));
     return {

@@ -1,14 +1,18 @@
+import { type LedgerKey } from './ledger-keys.js';
+import type { DatabaseBackend } from './sections.js';
 import {
   HeaderValue,
   HttpUrl,
   HttpUrlWithQuery,
-  NotAvailable,
+  Keyring,
   OneOf,
   Origins,
+  PostgresUrl,
   ReferenceBase,
   Secret,
   SomeOf,
   Text,
+  TrueOrFalse,
   WholeNumber,
   Windows,
 } from './variable.decorators.js';
@@ -61,6 +65,15 @@ export class Environment {
   @WholeNumber(0, LONGEST_WAIT_MS) SHUTDOWN_TIMEOUT_MS = 25_000;
   @HttpUrl() OTEL_EXPORTER_OTLP_ENDPOINT?: string;
 
-  @NotAvailable('deliveries on a database are not available in this version') DATABASE_URL?: string;
-  @NotAvailable('deliveries on a database are not available in this version') DATABASE_URL_FILE?: string;
+  @PostgresUrl() DATABASE_URL?: string;
+  @Text() DATABASE_URL_FILE?: string;
+  @OneOf('postgres', 'cockroachdb', 'yugabytedb', 'citus') DATABASE_BACKEND: DatabaseBackend = 'postgres';
+  @Keyring() LEDGER_KEYS?: LedgerKey[];
+  @Text() LEDGER_KEYS_FILE?: string;
+  @WholeNumber(1, 365 * DAY_S) DELIVERY_TTL_S = DAY_S;
+  @WholeNumber(0, 365 * DAY_S) DELIVERY_CONTENT_RETENTION_S = 3600;
+  @WholeNumber(0, DAY_S) DELIVERY_UNKNOWN_HOLD_S = 60;
+  @WholeNumber(1, 100_000_000) DELIVERY_BACKLOG_LIMIT = 100_000;
+  @WholeNumber(1, 100_000_000) DELIVERY_BACKLOG_LIMIT_PER_CALLER = 10_000;
+  @TrueOrFalse() NEXUDUS_TAG_SYSTEM_ID = false;
 }

@@ -1,7 +1,14 @@
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { Environment } from './environment.js';
-import type { AppConfig, AuthMode, CredentialsOrigin, JwtConfig } from './sections.js';
+import type {
+  AppConfig,
+  AuthMode,
+  CredentialsOrigin,
+  DatabaseConfig,
+  FromFile,
+  JwtConfig,
+} from './sections.js';
 import { isSecureUrl } from './secure-url.js';
 
 /** One variable that is not as it must be. Never holds the value: it may be a secret. */
@@ -83,6 +90,7 @@ function rulesBetween(env: Environment, isSet: (name: keyof Environment) => bool
       'AUTH_API_KEYS_FILE',
       'must be set when AUTH_MODES names api-key',
     ],
+    ...databaseRules(isSet),
   ];
   if (env.NODE_ENV === 'production') {
     rules.push(
@@ -93,6 +101,27 @@ function rulesBetween(env: Environment, isSet: (name: keyof Environment) => bool
     );
   }
   return rules.filter(([broken]) => broken).map(([, variable, expected]) => ({ variable, expected }));
+}
+
+/** @param isSet whether a variable is there, readable or not */
+function databaseRules(
+  isSet: (name: keyof Environment) => boolean,
+): [broken: boolean, variable: string, expected: string][] {
+  const hasDatabase = isSet('DATABASE_URL') || isSet('DATABASE_URL_FILE');
+  const hasKeys = isSet('LEDGER_KEYS') || isSet('LEDGER_KEYS_FILE');
+  return [
+    [
+      isSet('DATABASE_URL') && isSet('DATABASE_URL_FILE'),
+      'DATABASE_URL_FILE',
+      'must not be set beside DATABASE_URL',
+    ],
+    [
+      isSet('LEDGER_KEYS') && isSet('LEDGER_KEYS_FILE'),
+      'LEDGER_KEYS_FILE',
+      'must not be set beside LEDGER_KEYS',
+    ],
+    [hasDatabase && !hasKeys, 'LEDGER_KEYS', 'must be set (or LEDGER_KEYS_FILE) where there is a database'],
+  ];
 }
 
 /** Where no mode is named, those that are configured. */
@@ -148,7 +177,27 @@ function toSections(env: Environment, hostName: string): AppConfig {
       logLevel: env.LOG_LEVEL,
       otlpEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,
     },
+    deliveries: {
+      ttlMs: env.DELIVERY_TTL_S * 1000,
+      contentRetentionMs: env.DELIVERY_CONTENT_RETENTION_S * 1000,
+      unknownHoldMs: env.DELIVERY_UNKNOWN_HOLD_S * 1000,
+      backlogLimit: env.DELIVERY_BACKLOG_LIMIT,
+      backlogLimitPerCaller: env.DELIVERY_BACKLOG_LIMIT_PER_CALLER,
+      tagSystemId: env.NEXUDUS_TAG_SYSTEM_ID,
+    },
+    database: databaseConfig(env),
   };
+}
+
+function databaseConfig(env: Environment): DatabaseConfig | undefined {
+  const url = fromFile(env.DATABASE_URL, env.DATABASE_URL_FILE);
+  const keys = fromFile(env.LEDGER_KEYS, env.LEDGER_KEYS_FILE);
+  return url && keys && { url, keys, backend: env.DATABASE_BACKEND };
+}
+
+function fromFile<T>(value: T | undefined, path: string | undefined): FromFile<T> | undefined {
+  if (value !== undefined) return { kind: 'value', value };
+  return path === undefined ? undefined : { kind: 'file', path };
 }
 
 function jwtConfig(env: Environment): JwtConfig {

@@ -1,3 +1,4 @@
+import type { LedgerKey } from './ledger-keys.js';
 import type { QuotaWindow } from './windows.js';
 
 // Each section is an abstract class so that it is a type and an injection token at once.
@@ -90,6 +91,34 @@ export abstract class ObservabilityConfig {
   abstract readonly otlpEndpoint: string | undefined;
 }
 
+/** What speaks PostgreSQL's protocol, and how it differs. */
+export type DatabaseBackend = 'postgres' | 'cockroachdb' | 'yugabytedb' | 'citus';
+
+/** Where a value comes from: it was given, or it stands in a file that may change. */
+export type FromFile<T> =
+  { readonly kind: 'value'; readonly value: T } | { readonly kind: 'file'; readonly path: string };
+
+/** The database that replicas share. Where there is none, the service is one process with its memory. */
+export abstract class DatabaseConfig {
+  abstract readonly url: FromFile<string>;
+  abstract readonly backend: DatabaseBackend;
+  abstract readonly keys: FromFile<readonly LedgerKey[]>;
+}
+
+/** How deliveries are kept. */
+export abstract class DeliveriesConfig {
+  /** How long an accepted delivery may wait. */
+  abstract readonly ttlMs: number;
+  /** How long content is kept after a delivery is settled. */
+  abstract readonly contentRetentionMs: number;
+  /** How long one whose outcome is unknown holds up its session. */
+  abstract readonly unknownHoldMs: number;
+  abstract readonly backlogLimit: number;
+  abstract readonly backlogLimitPerCaller: number;
+  /** Whether messages are tagged with `SystemId`, so that an unknown one can be found by it. */
+  abstract readonly tagSystemId: boolean;
+}
+
 /** The whole configuration: a value, read once. */
 export interface AppConfig {
   readonly http: HttpConfig;
@@ -99,4 +128,7 @@ export interface AppConfig {
   readonly idempotency: IdempotencyConfig;
   readonly problems: ProblemsConfig;
   readonly observability: ObservabilityConfig;
+  readonly deliveries: DeliveriesConfig;
+  /** Missing: the service is one process, and keeps what it must in memory. */
+  readonly database: DatabaseConfig | undefined;
 }

@@ -2,6 +2,8 @@ import { applyDecorators } from '@nestjs/common';
 import { Transform } from 'class-transformer';
 import { ValidateBy } from 'class-validator';
 import { isHeaderValue } from './header-value.js';
+import { LEDGER_KEYS_EXPECTED, parseLedgerKeys } from './ledger-keys.js';
+import { isPostgresUrl } from './postgres-url.js';
 import { parseWindows } from './windows.js';
 
 /**
@@ -90,9 +92,18 @@ export const Secret = (): PropertyDecorator =>
     }),
   );
 
-/** Refuses to start rather than ignore what an operator counts on. */
-export const NotAvailable = (reason: string): PropertyDecorator =>
-  variable(`must not be set: ${reason}`, () => undefined);
+export const TrueOrFalse = (): PropertyDecorator =>
+  variable('must be true or false', (text) => (/^(true|false)$/.test(text) ? text === 'true' : undefined));
+
+/** Where a PostgreSQL server is, and who we are there. Its value is never repeated in a fault. */
+export const PostgresUrl = (): PropertyDecorator =>
+  variable(
+    'must be a PostgreSQL connection string such as postgresql://user:password@host:5432/name',
+    (text) => (isPostgresUrl(text) ? text : undefined),
+  );
+
+/** Keys that data is encrypted with at rest. Their values are never repeated in a fault. */
+export const Keyring = (): PropertyDecorator => variable(LEDGER_KEYS_EXPECTED, parseLedgerKeys);
 
 const PLACEHOLDER = /^(<.*>|change[-_ ]?me|your[-_ ].*|x{3,}|todo|\.{3}|\$\{.*\})$/i;
 

@@ -6,6 +6,7 @@ export class Lifecycle {
   #state: 'starting' | 'ready' | 'stopping' = 'starting';
   #stopByMs = Infinity;
   #requests = 0;
+  readonly #requirements: (() => boolean)[] = [];
   readonly #whenStopping = new Set<() => void>();
   readonly #whenIdle: (() => void)[] = [];
 
@@ -13,8 +14,14 @@ export class Lifecycle {
     return this.#state;
   }
 
+  /** Started, not stopping, and what it stands on is there. */
   get isReady(): boolean {
-    return this.#state === 'ready';
+    return this.#state === 'ready' && this.#requirements.every((holds) => holds());
+  }
+
+  /** Without it no request is to come here: a store that cannot be reached, say. */
+  require(holds: () => boolean): void {
+    this.#requirements.push(holds);
   }
 
   get isStopping(): boolean {

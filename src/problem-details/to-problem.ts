@@ -1,4 +1,5 @@
 import { HttpException } from '@nestjs/common';
+import { DatabaseUnavailable } from '../database/database.errors.js';
 import {
   isNexudusError,
   type AccessDeniedReason,
@@ -15,6 +16,12 @@ import { Problem, type ProblemError } from './problem.js';
 export function toProblem(failure: unknown, sent?: 'create' | 'replace'): Problem {
   if (failure instanceof Problem) return failure;
   if (isNexudusError(failure)) return fromNexudus(failure);
+  if (failure instanceof DatabaseUnavailable && !sent) {
+    return new Problem('upstream-unavailable', {
+      detail: 'The store of this service cannot be reached. The message was not sent.',
+      retryAfterMs: 1_000,
+    });
+  }
   // Whatever it claims to be: after the message was handed over, it comes from behind our own handler.
   if (failure instanceof HttpException && !sent) return fromHttpStatus(failure.getStatus(), failure);
   const refused = sent ? undefined : refusedByFastify(failure);

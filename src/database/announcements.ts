@@ -1,0 +1,92 @@
+import type pg from 'pg';
+import type { Clock } from '../clock/clock.js';
+import type { DatabaseBackend } from '../config/sections.js';
+import type { Database } from './database.js';
+
+/** Called with what was announced; without, when something may have been missed, and from time to time. */
+export type Listener = (announcement: string | undefined) => void;
+
+/** However all goes well: an announcement may get lost with its connection. */
+const LOOK_EVERY_MS = 1_000;
+/** Where the database cannot announce anything. */
+const POLL_EVERY_MS = 200;
+const AGAIN_AFTER_MS = 500;
+const CANNOT_ANNOUNCE: readonly DatabaseBackend[] = ['cockroachdb', 'yugabytedb'];
+
+/**
+ * Hears what other replicas announce (`NOTIFY`), on a connection of its own. Whoever listens must not rely on it: it
+ * says when to look sooner, not what there is.
+ */
+export class Announcements {
+  readonly #listeners = new Map<string, Listener>();
+  readonly #canAnnounce: boolean;
+  #client: pg.Client | undefined;
+  #cancel: (() => void)[] = [];
+  #stopped = false;
+
+  constructor(
+    private readonly database: Database,
+    backend: DatabaseBackend,
+    private readonly clock: Clock,
+  ) {
+    this.#canAnnounce = !CANNOT_ANNOUNCE.includes(backend);
+  }
+
+  /** Before the start; one listener for each channel, whose name is a plain word. */
+  on(channel: string, listener: Listener): void {
+    this.#listeners.set(channel, listener);
+  }
+
+  /** The statement that announces, for a transaction: `$1` is the channel, `$2` the text. */
+  get statement(): string {
+    return this.#canAnnounce ? 'select pg_notify($1, $2)' : 'select $1::text, $2::text';
+  }
+
+  start(): void {
+    this.#tick();
+    if (this.#canAnnounce) void this.#listen();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const cancel of this.#cancel) cancel();
+    await this.#client?.end().catch(() => undefined);
+  }
+
+  #tick(): void {
+    this.#cancel[0] = this.clock.after(this.#canAnnounce ? LOOK_EVERY_MS : POLL_EVERY_MS, () => {
+      this.#lookAll();
+      this.#tick();
+    });
+  }
+
+  #lookAll(): void {
+    for (const listener of this.#listeners.values()) listener(undefined);
+  }
+
+  async #listen(): Promise<void> {
+    try {
+      const client = await this.database.connect();
+      this.#client = client;
+      client.on('notification', ({ channel, payload }) => this.#listeners.get(channel)?.(payload ?? ''));
+      client.on('error', () => {
+        this.#again(client);
+      });
+      client.on('end', () => {
+        this.#again(client);
+      });
+      for (const channel of this.#listeners.keys()) await client.query(`listen ${channel}`);
+      // What was announced while nobody listened.
+      this.#lookAll();
+    } catch {
+      this.#again(this.#client);
+    }
+  }
+
+  #again(client: pg.Client | undefined): void {
+    if (this.#stopped || client !== this.#client) return;
+    this.#client = undefined;
+    void client?.end().catch(() => undefined);
+    this.#cancel[1] = this.clock.after(AGAIN_AFTER_MS, () => void this.#listen());
+  }
+}

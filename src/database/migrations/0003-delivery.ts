@@ -1,0 +1,4 @@
+/** The ledger of deliveries. */
+export const deliverySchema = `
+select 1;
+`;

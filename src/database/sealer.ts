@@ -1,0 +1,61 @@
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import type { LedgerKey } from '../config/ledger-keys.js';
+
+const CIPHER = 'aes-256-gcm';
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/**
+ * Encrypts what is kept in the database (AES-256-GCM, NIST SP 800-38D). What was encrypted begins with the length and
+ * the id of its key, so that a new key can be put in front while the old one still opens what it closed.
+ */
+export class Sealer {
+  #keys: readonly LedgerKey[];
+
+  /** @param keys the first encrypts, all decrypt */
+  constructor(keys: readonly LedgerKey[]) {
+    this.#keys = keys;
+  }
+
+  /** Other keys from now on. */
+  replace(keys: readonly LedgerKey[]): void {
+    this.#keys = keys;
+  }
+
+  /**
+   * @param place what it belongs to: it opens there alone, so that nobody can move it to another row
+   */
+  seal(text: string, place: string): Buffer {
+    const [{ id, secret } = missing()] = this.#keys;
+    const nonce = randomBytes(NONCE_BYTES);
+    const cipher = createCipheriv(CIPHER, secret, nonce).setAAD(Buffer.from(place));
+    const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
+    const name = Buffer.from(id);
+    return Buffer.concat([Buffer.of(name.length), name, nonce, cipher.getAuthTag(), sealed]);
+  }
+
+  /** @throws Error when its key is not there, it belongs elsewhere, or somebody changed it */
+  open(sealed: Buffer, place: string): string {
+    const nonceAt = 1 + (sealed[0] ?? 0);
+    const id = sealed.subarray(1, nonceAt).toString();
+    const key = this.#keys.find((candidate) => candidate.id === id);
+    if (key === undefined) throw new Error(`there is no ledger key "${id}"`);
+    const tagAt = nonceAt + NONCE_BYTES;
+    const textAt = tagAt + TAG_BYTES;
+    const decipher = createDecipheriv(CIPHER, key.secret, sealed.subarray(nonceAt, tagAt), {
+      authTagLength: TAG_BYTES,
+    })
+      .setAAD(Buffer.from(place))
+      .setAuthTag(sealed.subarray(tagAt, textAt));
+    return Buffer.concat([decipher.update(sealed.subarray(textAt)), decipher.final()]).toString('utf8');
+  }
+
+  /** The same text as the same name in every replica, and nobody can guess the text from it. One for each key. */
+  names(text: string): string[] {
+    return this.#keys.map(({ secret }) => createHmac('sha256', secret).update(text).digest('base64url'));
+  }
+}
+
+function missing(): never {
+  throw new Error('there is no ledger key');
+}

@@ -1,0 +1,23 @@
+import type { DynamicModule, INestApplication } from '@nestjs/common';
+import type { AppConfig } from './config/sections.js';
+
+/** What replicas share, where there is a database. */
+export interface SharedState {
+  readonly modules: readonly DynamicModule[];
+  /** Once the modules are built, before anybody can call. */
+  start(app: INestApplication): Promise<void>;
+}
+
+const NOTHING: SharedState = { modules: [], start: () => Promise.resolve() };
+
+/** Loads what it takes to share a database only where there is one: the others start without it. */
+export async function sharedState({ database }: AppConfig): Promise<SharedState> {
+  if (database === undefined) return NOTHING;
+  const { DatabaseModule } = await import('./database/database.module.js');
+  return {
+    modules: [DatabaseModule.register(database)],
+    start: async (app) => {
+      await app.get(DatabaseModule).start(database);
+    },
+  };
+}
