@@ -11,10 +11,13 @@ import { type Credentials, CredentialsUnusable, readCredentials } from './creden
 import type { Deadline } from './deadline.js';
 import { type AccessDeniedReason, UpstreamUnavailable } from './nexudus.errors.js';
 import { TokenEndpoint } from './token.endpoint.js';
-import { TokenSession } from './token.session.js';
+import { type SessionObserver, TokenSession } from './token.session.js';
+import { TokenVault } from './token.vault.js';
 
 /** Callers wait through this many failed calls of the token endpoint before they are refused at once. */
 const PATIENT_FAILURES = 3;
+/** Between the first and the last replica that sees changed credentials: the login of one of them proves them for all. */
+const SPREAD_MS = 5 * 60_000;
 
 /** What came of asking for a token: one, or the reason why there is none. */
 export type RenewalResult = 'issued' | 'unavailable' | AccessDeniedReason;
@@ -44,7 +47,7 @@ export class AccessTokenSource implements OnApplicationShutdown {
   #watch: FileWatch<Credentials> | undefined;
   /** Those that stand in the files, in use or not. */
   #newest: Credentials | undefined;
-  /** Callers that wait, to be woken when other credentials take over or are turned down. */
+  /** Callers that wait, to be woken when there is a token, or other credentials are turned down. */
   readonly #waiting = new Set<() => void>();
   #generation = 0;
   #lastRenewal: TokenStatus['lastRenewal'];
@@ -53,6 +56,7 @@ export class AccessTokenSource implements OnApplicationShutdown {
 
   constructor(
     private readonly endpoint: TokenEndpoint,
+    private readonly vault: TokenVault,
     private readonly refusals: AccountRefusals,
     private readonly config: NexudusConfig,
     private readonly clock: Clock,
@@ -150,17 +154,18 @@ export class AccessTokenSource implements OnApplicationShutdown {
     this.#candidate?.stop();
     this.#newest = credentials;
     this.log.info({}, 'The credentials have changed: they are tried before they replace the old ones');
-    this.#candidate = this.#sessionFor(credentials);
+    this.#candidate = this.#sessionFor(credentials, this.clock.nowMs() - SPREAD_MS);
     void this.#candidate.renew();
   }
 
-  #sessionFor(credentials: Credentials): TokenSession {
-    const session = new TokenSession(credentials, this.endpoint, this.clock, this.log, this.redactor, {
+  #sessionFor(credentials: Credentials, loginSinceMs?: number): TokenSession {
+    const observer: SessionObserver = {
       issued: () => {
         this.#note('issued');
         if (session === this.#candidate) this.#takeOver(session);
         else if (this.#generation === 0) this.#generation = 1;
         if (credentials === this.#newest) this.#rejected = undefined;
+        this.#wakeWaiting();
       },
       refused: (reason) => {
         this.#note(reason);
@@ -172,7 +177,18 @@ export class AccessTokenSource implements OnApplicationShutdown {
       unavailable: () => {
         this.#note('unavailable');
       },
-    });
+    };
+    const { vault, endpoint, clock, log, redactor } = this;
+    const session = new TokenSession(
+      credentials,
+      vault,
+      endpoint,
+      clock,
+      log,
+      redactor,
+      observer,
+      loginSinceMs,
+    );
     return session;
   }
 
@@ -190,7 +206,6 @@ export class AccessTokenSource implements OnApplicationShutdown {
     this.#generation += 1;
     this.refusals.clear();
     this.log.info({ generation: this.#generation }, 'The new credentials are proven and in use');
-    this.#wakeWaiting();
   }
 
   /** One try per change, as long as the old ones serve. */

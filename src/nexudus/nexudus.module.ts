@@ -10,12 +10,14 @@ import { AccountCheck } from './account.check.js';
 import { AccountRefusals } from './account.refusals.js';
 import { Circuit } from './circuit.js';
 import { MemoryPacer } from './memory.pacer.js';
+import { MemoryTokenVault } from './memory.token.vault.js';
 import { MessageReader } from './message.reader.js';
 import { NexudusClient } from './nexudus.client.js';
 import { NexudusSignals } from './nexudus.signals.js';
 import { PacedCalls } from './paced-call.js';
 import { Pacer, SHARED_PACER } from './pacer.js';
 import { TokenEndpoint } from './token.endpoint.js';
+import { SHARED_TOKEN_VAULT, TokenVault } from './token.vault.js';
 import { undiciAdapter } from './undici.adapter.js';
 import { UndiciExchange } from './undici.exchange.js';
 import { UpstreamTransport } from './upstream.transport.js';
@@ -102,6 +104,11 @@ class UpstreamPoolModule implements OnApplicationShutdown {
         });
         return pacer;
       },
+    },
+    {
+      provide: TokenVault,
+      inject: [{ token: SHARED_TOKEN_VAULT, optional: true }],
+      useFactory: (shared: TokenVault | undefined): TokenVault => shared ?? new MemoryTokenVault(),
     },
     {
       provide: Circuit,

@@ -70,7 +70,7 @@ export class TokenEndpoint {
   /** Spends the refresh token: it is single use, and bound to the `client_id` of its login. Never rejects. */
   async refresh(
     refreshToken: string,
-    { clientId }: Credentials,
+    { clientId }: Pick<Credentials, 'clientId'>,
     isWanted: () => boolean,
   ): Promise<TokenReply> {
     const form = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: refreshToken });

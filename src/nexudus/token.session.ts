@@ -4,8 +4,17 @@ import type { Redactor } from '../observability/redactor.js';
 import type { Credentials } from './credentials.js';
 import { AccessDenied, type AccessDeniedReason, UpstreamUnavailable } from './nexudus.errors.js';
 import { backoffMs } from './retry.policy.js';
-import type { TokenAnswer, TokenRefusal } from './token.answer.js';
+import type { TokenRefusal } from './token.answer.js';
 import type { TokenEndpoint, TokenReply } from './token.endpoint.js';
+import type {
+  KeptToken,
+  LoginRefusal,
+  TokenBox,
+  TokenLease,
+  TokenOutcome,
+  TokenPair,
+  TokenVault,
+} from './token.vault.js';
 
 /** Who wants to know what becomes of the credentials of a session. */
 export interface SessionObserver {
@@ -50,12 +59,16 @@ const REMEDIES: Readonly<Partial<Record<AccessDeniedReason, string>>> = {
 /**
  * One set of credentials and the tokens that were issued for it. Renews in the background before the access token
  * ends; remembers a refused login until it may be tried again; backs off from an endpoint that is out of order.
+ * What it was told it keeps in a vault, and uses what others put there.
  */
 export class TokenSession {
+  readonly #box: TokenBox;
   #value: string | undefined;
+  #generation = 0;
   #issuedAtMs = 0;
   #expiresAtMs = 0;
-  #refreshToken: string | undefined;
+  /** The refresh token that Nexudus last said is dead. */
+  #spent: string | undefined;
   #flight: Promise<void> | undefined;
   #standstill: Standstill | undefined;
   #failures = 0;
@@ -65,14 +78,18 @@ export class TokenSession {
   /** Of the secrets that are kept out of the log: those in use, and those before. */
   readonly #releases: (() => void)[] = [];
 
+  /** @param loginSinceMs a token whose login is older does not prove these credentials */
   constructor(
     private readonly credentials: Credentials,
+    vault: TokenVault,
     private readonly endpoint: TokenEndpoint,
     private readonly clock: Clock,
     private readonly log: AppLogger,
     private readonly redactor: Redactor,
     private readonly observer: SessionObserver,
+    private readonly loginSinceMs = -Infinity,
   ) {
+    this.#box = vault.open(credentials, () => void this.#adopt());
     this.#holdSecrets();
   }
 
@@ -132,73 +149,122 @@ export class TokenSession {
   stop(): void {
     this.#stopped = true;
     this.#cancelRenewal?.();
+    this.#box.close();
   }
 
   /** Those that were replaced last stay: an access token is good to its end, though a newer one is in use. */
-  #holdSecrets(): void {
+  #holdSecrets(pair?: TokenPair): void {
     const { password, totpSecret } = this.credentials;
-    this.#releases.push(this.redactor.hold(password, totpSecret, this.#value, this.#refreshToken));
+    this.#releases.push(this.redactor.hold(password, totpSecret, pair?.accessToken, pair?.refreshToken));
     if (this.#releases.length > 2) this.#releases.shift()?.();
   }
 
   async #request(): Promise<void> {
-    const isWanted = (): boolean => !this.#stopped;
-    let reply = this.#refreshToken
-      ? await this.endpoint.refresh(this.#refreshToken, this.credentials, isWanted)
-      : undefined;
-    if (!isWanted()) return;
-    const isSpent = reply?.answer.kind === 'refused' && reply.answer.reason === 'invalid-grant';
-    if (reply === undefined || isSpent) {
-      // Used up, expired, or pushed out by a login with our client_id: worth one login, and only that.
-      this.#refreshToken = undefined;
-      reply = await this.endpoint.login(this.credentials, isWanted);
-    }
-    if (isWanted()) this.#take(reply);
+    const outcome = await this.#box.settle(
+      (kept) => this.#known(kept),
+      (lease) => this.#ask(lease),
+    );
+    if (!this.#stopped) this.#take(outcome);
   }
 
-  #take({ answer, sentAtMs }: TokenReply): void {
+  /** Uses what another replica was issued, as soon as there is word of it. */
+  async #adopt(): Promise<void> {
+    // It looks for itself.
+    if (this.#flight !== undefined) return;
+    const known = this.#known(await this.#box.look());
+    if (known?.kind === 'issued' && !this.#stopped) this.#take(known);
+  }
+
+  /** What is kept says enough where it holds a newer token, or says that nobody is to try now. */
+  #known({ pair, refusal }: KeptToken): TokenOutcome | undefined {
+    const isNewer = pair !== undefined && pair.generation > this.#generation && this.#isProof(pair);
+    if (isNewer && this.clock.nowMs() < usableUntilMs(pair)) return { kind: 'issued', pair };
+    if (refusal !== undefined && this.clock.nowMs() < refusal.untilMs) return { kind: 'refused', refusal };
+    return undefined;
+  }
+
+  #isProof({ loggedInAtMs }: TokenPair): boolean {
+    return loggedInAtMs >= this.loginSinceMs;
+  }
+
+  /** Spends the refresh token; where there is none, or it is dead, the password. */
+  async #ask(lease: TokenLease): Promise<TokenOutcome> {
+    const isWanted = (): boolean => !this.#stopped && lease.isHeld;
+    const { pair } = lease.kept;
+    const refreshToken = pair && this.#isProof(pair) ? pair.refreshToken : undefined;
+    if (pair !== undefined && refreshToken !== undefined && refreshToken !== this.#spent) {
+      if (pair.generation !== this.#generation) this.#holdSecrets(pair);
+      const reply = await this.endpoint.refresh(refreshToken, pair, isWanted);
+      const isSpent = reply.answer.kind === 'refused' && reply.answer.reason === 'invalid-grant';
+      if (!isSpent) return this.#outcome(reply, lease, pair);
+      // Used up, expired, or pushed out by a login with our client_id: worth one login, and only that; and none where
+      // somebody else has used it up, who has got another for it.
+      this.#spent = refreshToken;
+      if (!isWanted() || !(await lease.confirm()))
+        return { kind: 'unavailable', detail: 'no longer asked for' };
+    }
+    return this.#outcome(await this.endpoint.login(this.credentials, isWanted), lease);
+  }
+
+  /** @param refreshed the token whose refresh token was spent; without, the password was */
+  #outcome({ answer, sentAtMs }: TokenReply, { kept }: TokenLease, refreshed?: TokenPair): TokenOutcome {
     switch (answer.kind) {
+      case 'issued': {
+        const { accessToken, refreshToken, lifetimeMs } = answer;
+        const { clientId, loggedInAtMs } = refreshed ?? { ...this.credentials, loggedInAtMs: sentAtMs };
+        const generation = Math.max(kept.pair?.generation ?? 0, this.#generation) + 1;
+        const pair = { generation, accessToken, refreshToken, clientId, sentAtMs, lifetimeMs, loggedInAtMs };
+        return usableUntilMs(pair) <= this.clock.nowMs()
+          ? { kind: 'unavailable', detail: 'a token that ended on the way' }
+          : { kind: 'issued', pair };
+      }
+      case 'refused': {
+        const count = (kept.refusal?.count ?? 0) + 1;
+        const waitMs = Math.min(LOGIN_AGAIN_AFTER_MS * 2 ** (count - 1), LOGIN_AGAIN_CAP_MS);
+        const untilMs = this.clock.nowMs() + waitMs;
+        return { kind: 'refused', refusal: { reason: DENIALS[answer.reason], count, untilMs } };
+      }
+      case 'unavailable':
+        return answer;
+    }
+  }
+
+  #take(outcome: TokenOutcome): void {
+    switch (outcome.kind) {
       case 'issued':
-        this.#issued(answer, sentAtMs);
+        this.#issued(outcome.pair);
         return;
       case 'refused':
-        this.#refused(DENIALS[answer.reason]);
+        this.#refused(outcome.refusal);
         return;
       case 'unavailable':
-        this.#unavailable(answer);
+        this.#unavailable(outcome);
         return;
     }
   }
 
-  #issued(answer: TokenAnswer & { kind: 'issued' }, sentAtMs: number): void {
-    // Counted from before the call, and a little short of it: it must not expire on the way.
-    const usableMs = answer.lifetimeMs - Math.min(2_000, answer.lifetimeMs / 20);
-    if (sentAtMs + usableMs <= this.clock.nowMs()) {
-      this.#unavailable({
-        kind: 'unavailable',
-        retryAfterMs: undefined,
-        detail: 'a token that ended on the way',
-      });
-      return;
-    }
-    this.#value = answer.accessToken;
+  #issued(pair: TokenPair): void {
+    const { sentAtMs, lifetimeMs } = pair;
+    this.#value = pair.accessToken;
+    this.#generation = pair.generation;
     this.#issuedAtMs = sentAtMs;
-    this.#expiresAtMs = sentAtMs + usableMs;
-    this.#refreshToken = answer.refreshToken;
-    this.#holdSecrets();
+    this.#expiresAtMs = usableUntilMs(pair);
+    this.#holdSecrets(pair);
     this.#standstill = undefined;
     this.#failures = this.#refusals = 0;
-    this.log.info({ lifetimeSeconds: answer.lifetimeMs / 1000 }, 'Nexudus issued an access token');
+    this.log.info({ lifetimeSeconds: lifetimeMs / 1000 }, 'Nexudus issued an access token');
     const share = RENEW_AT_SHARE + RENEW_JITTER_SHARE * Math.random();
-    const renewAtMs = sentAtMs + Math.min(answer.lifetimeMs * share, RENEW_AT_LATEST_MS);
+    const renewAtMs = sentAtMs + Math.min(lifetimeMs * share, RENEW_AT_LATEST_MS);
     this.#renewAfter(Math.max(0, renewAtMs - this.clock.nowMs()));
     this.observer.issued();
   }
 
-  #refused(reason: AccessDeniedReason): void {
-    this.#refusals += 1;
-    const waitMs = Math.min(LOGIN_AGAIN_AFTER_MS * 2 ** (this.#refusals - 1), LOGIN_AGAIN_CAP_MS);
+  #refused({ reason, count, untilMs }: LoginRefusal): void {
+    const isNews = count !== this.#refusals;
+    this.#refusals = count;
+    const waitMs = Math.max(0, untilMs - this.clock.nowMs());
     this.#standStill(waitMs, (retryAfterMs) => new AccessDenied(reason, retryAfterMs));
+    if (!isNews) return;
     this.log.error(
       { reason, retryAfterSeconds: waitMs / 1000, operator: REMEDIES[reason] },
       'Nexudus refused the login: an operator must act; until the credentials change it is tried ever more seldom',
@@ -206,14 +272,14 @@ export class TokenSession {
     this.observer.refused(reason);
   }
 
-  #unavailable(answer: TokenAnswer & { kind: 'unavailable' }): void {
+  #unavailable({ retryAfterMs, detail, againWithinMs }: TokenOutcome & { kind: 'unavailable' }): void {
     this.#failures += 1;
-    const backoff = 100 + backoffMs(this.#failures, Math.random(), OUTAGE_CAP_MS);
+    const backoff = 100 + backoffMs(this.#failures, Math.random(), againWithinMs ?? OUTAGE_CAP_MS);
     // A Retry-After of a day would be a day without a token: it is tried again before.
-    const waitMs = Math.max(Math.min(answer.retryAfterMs ?? 0, LONGEST_STANDSTILL_MS), backoff);
-    this.#standStill(waitMs, (retryAfterMs) => new UpstreamUnavailable('no-token', retryAfterMs));
+    const waitMs = Math.max(Math.min(retryAfterMs ?? 0, LONGEST_STANDSTILL_MS), backoff);
+    this.#standStill(waitMs, (afterMs) => new UpstreamUnavailable('no-token', afterMs));
     this.log.warn(
-      { detail: answer.detail, failures: this.#failures, retryAfterSeconds: waitMs / 1000 },
+      { detail, failures: this.#failures, retryAfterSeconds: waitMs / 1000 },
       'The token endpoint of Nexudus gave no token',
     );
     this.observer.unavailable();
@@ -228,4 +294,9 @@ export class TokenSession {
     this.#cancelRenewal?.();
     this.#cancelRenewal = this.clock.after(delayMs, () => void this.renew());
   }
+}
+
+/** Counted from before the call, and a little short of it: it must not expire on the way. */
+function usableUntilMs({ sentAtMs, lifetimeMs }: TokenPair): number {
+  return sentAtMs + lifetimeMs - Math.min(2_000, lifetimeMs / 20);
 }
