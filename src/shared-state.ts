@@ -14,8 +14,9 @@ const NOTHING: SharedState = { modules: [], start: () => Promise.resolve() };
 export async function sharedState({ database }: AppConfig): Promise<SharedState> {
   if (database === undefined) return NOTHING;
   const { DatabaseModule } = await import('./database/database.module.js');
+  const { TokenVaultModule } = await import('./fleet/token-vault.module.js');
   return {
-    modules: [DatabaseModule.register(database)],
+    modules: [DatabaseModule.register(database), TokenVaultModule.register()],
     start: async (app) => {
       await app.get(DatabaseModule).start(database);
     },

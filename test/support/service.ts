@@ -51,12 +51,14 @@ afterEach(async () => {
   for (const stop of running.splice(0).reverse()) await stop();
 });
 
-/** Starts a service and its fake Nexudus on free ports, exactly as main does; both end with the test. */
+/**
+ * Starts a service and its fake Nexudus on free ports, exactly as main does; both end with the test. Replicas are
+ * given the same one.
+ */
 export async function startService(
-  given: { env?: Record<string, string>; sandbox?: SandboxOptions } = {},
+  given: { env?: Record<string, string>; sandbox?: SandboxOptions | NexudusSandbox } = {},
 ): Promise<TestService> {
-  const sandbox = await NexudusSandbox.start(given.sandbox);
-  running.push(() => sandbox.close());
+  const sandbox = given.sandbox instanceof NexudusSandbox ? given.sandbox : await startSandbox(given.sandbox);
   const log: Record<string, unknown>[] = [];
   const rawLog: string[] = [];
   const config = loadConfig({ ...environmentFor(sandbox.url), ...given.env }, 'test-host');
@@ -103,6 +105,13 @@ export async function startService(
     create: (body, headers) => write('POST', '/v1/chat-messages', body, headers),
     replace: (id, body, headers) => write('PUT', `/v1/chat-messages/${id}`, body, headers),
   };
+}
+
+/** A fake Nexudus that ends with the test. */
+export async function startSandbox(options?: SandboxOptions): Promise<NexudusSandbox> {
+  const sandbox = await NexudusSandbox.start(options);
+  running.push(() => sandbox.close());
+  return sandbox;
 }
 
 /** The bytes of a request to create a message; with a longer `length` than the body, of one that is not all there. */

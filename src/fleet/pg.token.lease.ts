@@ -1,0 +1,53 @@
+import type { Clock } from '../clock/clock.js';
+import type { KeptToken, TokenLease } from '../nexudus/token.vault.js';
+import type { Fence } from './token.row.js';
+
+/** How long the others wait for one that was killed: longer than the database may be slow. */
+export const LEASE_MS = 15_000;
+const EXTEND_EVERY_MS = 4_000;
+
+/** The right to ask for a token, which lasts as long as its holder is alive and the database knows it. */
+export class PgTokenLease implements TokenLease {
+  #endsAtMs: number;
+  #stopped = false;
+  #cancel: () => void = () => undefined;
+
+  /**
+   * @param askedAtMs before the database was asked for it: there it ends no sooner than here
+   * @param extend false when it has ended, nothing when that could not be told
+   */
+  constructor(
+    readonly kept: KeptToken,
+    readonly fence: Fence,
+    askedAtMs: number,
+    private readonly extend: () => Promise<boolean | undefined>,
+    private readonly clock: Clock,
+  ) {
+    this.#endsAtMs = askedAtMs + LEASE_MS;
+    this.#extendLater();
+  }
+
+  get isHeld(): boolean {
+    return this.clock.nowMs() < this.#endsAtMs;
+  }
+
+  async confirm(): Promise<boolean> {
+    const askedAtMs = this.clock.nowMs();
+    const isHeld = await this.extend();
+    if (isHeld !== undefined) this.#endsAtMs = isHeld ? askedAtMs + LEASE_MS : -Infinity;
+    return isHeld ?? false;
+  }
+
+  stopExtending(): void {
+    this.#stopped = true;
+    this.#cancel();
+  }
+
+  #extendLater(): void {
+    this.#cancel = this.clock.after(EXTEND_EVERY_MS, () => {
+      void this.confirm().then(() => {
+        if (!this.#stopped && this.isHeld) this.#extendLater();
+      });
+    });
+  }
+}
