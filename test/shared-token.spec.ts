@@ -190,6 +190,26 @@ describe('replicas that share a database', () => {
     expect(sandbox.tokenCalls.map((call) => [grantOf(call), call.status])).toEqual([['refresh_token', 200]]);
   });
 
+  it('do not believe that a refresh token is dead where another of them has used it up meanwhile', async () => {
+    const sandbox = await startSandbox();
+    const [slow, other] = await startReplicas(2, sandbox);
+    if (slow === undefined || other === undefined) throw new Error('no replicas');
+    await createAtEach([slow, other]);
+    sandbox.revokeAccessTokens();
+    sandbox.clearCalls();
+    sandbox.next({ kind: 'hold' }, { on: 'token' });
+    const late = slow.create(MESSAGE);
+    await sandbox.waitForCall(isRefresh);
+    await database.query(`update bff.token set lease_until = clock_timestamp()`);
+    expect((await other.create(MESSAGE)).status).toBe(201);
+    sandbox.release();
+    expect((await late).status).toBe(201);
+    expect(sandbox.tokenCalls.map((call) => [grantOf(call), call.status])).toEqual([
+      ['refresh_token', 400],
+      ['refresh_token', 200],
+    ]);
+  });
+
   it('refresh with the client_id of the login, whoever made it', async () => {
     const sandbox = await startSandbox();
     const [first] = await startReplicas(1, sandbox, { NEXUDUS_CLIENT_ID: 'first' });

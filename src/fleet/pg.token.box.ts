@@ -77,17 +77,17 @@ export class PgTokenBox implements TokenBox {
   ): Promise<TokenOutcome | PgTokenLease | 'leased'> {
     const askedAtMs = this.clock.nowMs();
     const found = await this.database.transaction(async (queries) => {
-      const { kept, fence, isLeased } = await this.row.lock(queries);
+      const { kept, fence, isLeased, leaseEndsAtMs } = await this.row.lock(queries);
       const outcome = known(kept);
       if (outcome !== undefined) return outcome;
       if (isLeased) return 'leased';
-      return { kept, fence: await this.row.lease(queries, fence, LEASE_MS) };
+      return { kept, fence: await this.row.lease(queries, fence, LEASE_MS), formerEndedAtMs: leaseEndsAtMs };
     });
     if (found === 'leased' || 'kind' in found) return found;
-    const { kept, fence } = found;
+    const { fence } = found;
     const extend = (): Promise<boolean | undefined> =>
       this.#tried(() => this.row.extend(this.database, fence, LEASE_MS));
-    return new PgTokenLease(kept, fence, askedAtMs, extend, this.clock);
+    return new PgTokenLease(found, askedAtMs, extend, this.clock);
   }
 
   /** Asks under the lease. Nothing where it ended meanwhile: what others were told counts then. */

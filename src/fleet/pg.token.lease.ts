@@ -6,8 +6,16 @@ import type { Fence } from './token.row.js';
 export const LEASE_MS = 15_000;
 const EXTEND_EVERY_MS = 4_000;
 
+/** What the database gave out. */
+export interface TakenLease extends Pick<TokenLease, 'kept' | 'formerEndedAtMs'> {
+  readonly fence: Fence;
+}
+
 /** The right to ask for a token, which lasts as long as its holder is alive and the database knows it. */
 export class PgTokenLease implements TokenLease {
+  readonly kept: KeptToken;
+  readonly formerEndedAtMs: number | undefined;
+  readonly fence: Fence;
   #endsAtMs: number;
   #stopped = false;
   #cancel: () => void = () => undefined;
@@ -17,12 +25,14 @@ export class PgTokenLease implements TokenLease {
    * @param extend false when it has ended, nothing when that could not be told
    */
   constructor(
-    readonly kept: KeptToken,
-    readonly fence: Fence,
+    { kept, formerEndedAtMs, fence }: TakenLease,
     askedAtMs: number,
     private readonly extend: () => Promise<boolean | undefined>,
     private readonly clock: Clock,
   ) {
+    this.kept = kept;
+    this.formerEndedAtMs = formerEndedAtMs;
+    this.fence = fence;
     this.#endsAtMs = askedAtMs + LEASE_MS;
     this.#extendLater();
   }

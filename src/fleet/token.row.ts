@@ -13,6 +13,8 @@ export interface Fence {
 export interface FoundToken {
   readonly kept: KeptToken;
   readonly isLeased: boolean;
+  /** When the last lease ends, or has ended. */
+  readonly leaseEndsAtMs: number | undefined;
   /** The last who could write. */
   readonly fence: Fence;
 }
@@ -32,7 +34,7 @@ const COLUMNS = `
   ${msOf(`${NOW} - logged_in_at`)} as login_age_ms,
   refusal, refusals,
   ${msOf(`refused_until - ${NOW}`)} as refused_for_ms,
-  coalesce(lease_until > ${NOW}, false) as is_leased`;
+  ${msOf(`lease_until - ${NOW}`)} as leased_for_ms`;
 
 /** Of two, which replicas may make while they do not agree on the first key, all take the same. */
 const READ = `select ${COLUMNS} from bff.token where name = any($1) order by issued_at desc nulls last, name`;
@@ -94,7 +96,7 @@ export class TokenRow {
 
   /** Gives the lease back, with nothing to show for it; false when it has ended. */
   async release({ query }: Queries, { name, number }: Fence): Promise<boolean> {
-    const rows = await query(`update bff.token set lease_until = null where ${FENCED} returning name`, [
+    const rows = await query(`update bff.token set lease_until = ${NOW} where ${FENCED} returning name`, [
       name,
       number,
     ]);
@@ -111,7 +113,7 @@ export class TokenRow {
          issued_at = ${NOW} - $5::float8 * ${MS},
          expires_at = ${NOW} + $6::float8 * ${MS},
          logged_in_at = ${NOW} - $7::float8 * ${MS},
-         refusal = null, refusals = 0, refused_until = null, lease_until = null, used_at = ${NOW}
+         refusal = null, refusals = 0, refused_until = null, lease_until = ${NOW}, used_at = ${NOW}
        where ${FENCED} returning name`,
       [
         name,
@@ -134,7 +136,7 @@ export class TokenRow {
   async refuse({ query }: Queries, { name, number }: Fence, refusal: LoginRefusal): Promise<boolean> {
     const rows = await query(
       `update bff.token set refusal = $3, refusals = $4, refused_until = ${NOW} + $5::float8 * ${MS},
-         lease_until = null, used_at = ${NOW}
+         lease_until = ${NOW}, used_at = ${NOW}
        where ${FENCED} returning name`,
       [name, number, refusal.reason, refusal.count, refusal.untilMs - this.nowMs()],
     );
@@ -149,12 +151,14 @@ export class TokenRow {
   #found(row: Columns, nowMs: number): FoundToken {
     const pair = this.#pairOf(row, nowMs);
     const { refusal: reason, refusals: count, refused_for_ms: refusedForMs } = row;
+    const { leased_for_ms: leasedForMs } = row;
     return {
       kept: {
         ...(pair && { pair }),
         ...(reason !== null && { refusal: { reason, count, untilMs: this.nowMs() + (refusedForMs ?? 0) } }),
       },
-      isLeased: row.is_leased,
+      isLeased: leasedForMs !== null && leasedForMs > 0,
+      leaseEndsAtMs: leasedForMs === null ? undefined : this.nowMs() + leasedForMs,
       fence: { name: row.name, number: row.fence },
     };
   }
@@ -200,5 +204,5 @@ interface Columns extends Record<string, unknown> {
   readonly refusal: AccessDeniedReason | null;
   readonly refusals: number;
   readonly refused_for_ms: number | null;
-  readonly is_leased: boolean;
+  readonly leased_for_ms: number | null;
 }

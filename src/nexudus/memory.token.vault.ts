@@ -7,7 +7,12 @@ export class MemoryTokenVault extends TokenVault {
     return {
       look: () => Promise.resolve(kept),
       settle: async (_known, ask): Promise<TokenOutcome> => {
-        const outcome = await ask({ kept, isHeld: true, confirm: () => Promise.resolve(true) });
+        const outcome = await ask({
+          kept,
+          formerEndedAtMs: undefined,
+          isHeld: true,
+          confirm: () => Promise.resolve(true),
+        });
         if (outcome.kind === 'issued') kept = { pair: outcome.pair };
         else if (outcome.kind === 'refused') kept = { ...kept, refusal: outcome.refusal };
         return outcome;

@@ -65,6 +65,19 @@ describe('a login with a two-factor code', () => {
     expect(new Set(codes()).size).toBe(3);
   });
 
+  it('waits for the next code where another process may have sent this one', async () => {
+    const sentAtMs = async (othersUntilMs: number): Promise<number> => {
+      const clock = new VirtualClock();
+      const { endpoint } = endpointOn(clock);
+      clock.run(40_000);
+      const login = endpoint.login(CREDENTIALS, () => true, othersUntilMs);
+      await pass(clock, 40_000);
+      return (await login).sentAtMs;
+    };
+    expect(await sentAtMs(29_000)).toBeLessThan(45_000);
+    expect(await sentAtMs(31_000)).toBeGreaterThanOrEqual(60_000);
+  });
+
   it('takes the code when its turn has come, not before: a turn may take longer than a code lives', async () => {
     const [early, late] = [new VirtualClock(), new VirtualClock()];
     const [atOnce, afterAWhile] = [endpointOn(early), endpointOn(late, 45_000)];

@@ -41,10 +41,12 @@ export class TokenEndpoint {
    * Password login, with the current two-factor code where the account has one. Never rejects.
    *
    * @param isWanted asked before anything is sent: credentials that were replaced meanwhile are not tried
+   * @param othersUntilMs when another process may last have sent a code, on the clock's monotonic scale
    */
   async login(
     { username, password, totpSecret, clientId }: Credentials,
     isWanted: () => boolean,
+    othersUntilMs = -Infinity,
   ): Promise<TokenReply> {
     const form = (totp?: string): URLSearchParams =>
       new URLSearchParams({
@@ -59,7 +61,7 @@ export class TokenEndpoint {
       return { answer: { kind: 'refused', reason: 'two-factor' }, sentAtMs: this.clock.nowMs() };
     }
     const login = this.#lastCoded.then(async () => {
-      await this.#untilUnspent(totpSecret, isWanted);
+      await this.#untilUnspent(totpSecret, isWanted, othersUntilMs);
       return this.#request(() => form(this.#spendCode(totpSecret)), clientId, isWanted);
     });
     // One that failed in a way that never should must not keep all others from logging in.
@@ -121,15 +123,16 @@ export class TokenEndpoint {
   }
 
   /** Waits for the next 30 seconds, where the code of these was sent already. */
-  async #untilUnspent(secret: string, isWanted: () => boolean): Promise<void> {
-    const nextMs = ((this.#spentSteps.get(secret) ?? -1) + 1) * TOTP_PERIOD_MS;
+  async #untilUnspent(secret: string, isWanted: () => boolean, othersUntilMs: number): Promise<void> {
+    const othersStep = stepOf(this.clock.epochMs() - this.clock.nowMs() + othersUntilMs);
+    const nextMs = (Math.max(this.#spentSteps.get(secret) ?? -1, othersStep) + 1) * TOTP_PERIOD_MS;
     // Never longer than one period, though the machine's clock may have been set back.
     const waitMs = Math.min(nextMs - this.clock.epochMs(), TOTP_PERIOD_MS);
     if (waitMs > 0 && isWanted()) await this.clock.sleep(waitMs);
   }
 
   #spendCode(secret: string): string | undefined {
-    const now = Math.floor(this.clock.epochMs() / TOTP_PERIOD_MS);
+    const now = stepOf(this.clock.epochMs());
     // Secrets that were in use before are forgotten when none of their codes is good any more, not sooner.
     for (const [other, step] of this.#spentSteps) if (step < now) this.#spentSteps.delete(other);
     this.#spentSteps.set(secret, now);
@@ -144,4 +147,9 @@ export class TokenEndpoint {
       return undefined;
     }
   }
+}
+
+/** Which 30 seconds since the Unix epoch (RFC 6238 section 4.2). */
+function stepOf(epochMs: number): number {
+  return Math.floor(epochMs / TOTP_PERIOD_MS);
 }

@@ -203,7 +203,8 @@ export class TokenSession {
       if (!isWanted() || !(await lease.confirm()))
         return { kind: 'unavailable', detail: 'no longer asked for' };
     }
-    return this.#outcome(await this.endpoint.login(this.credentials, isWanted), lease);
+    const reply = await this.endpoint.login(this.credentials, isWanted, lease.formerEndedAtMs);
+    return this.#outcome(reply, lease);
   }
 
   /** @param refreshed the token whose refresh token was spent; without, the password was */

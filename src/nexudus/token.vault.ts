@@ -48,6 +48,8 @@ export type TokenOutcome =
 /** The right to ask Nexudus for the next token: nobody else does meanwhile. */
 export interface TokenLease {
   readonly kept: KeptToken;
+  /** When the lease before it ended: up to then somebody else may have sent a two-factor code. */
+  readonly formerEndedAtMs: number | undefined;
   /** False when it has ended, since this process was frozen or cut off: somebody else may have it by now. */
   readonly isHeld: boolean;
   /** Makes sure, and makes it last anew. While it is held what is kept is as it was. */
