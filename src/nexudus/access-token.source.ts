@@ -35,8 +35,8 @@ export interface TokenStatus {
 }
 
 /**
- * Holds the access token of this process. A caller waits only when there is no usable token at all; however many
- * wait, one call is under way. Changed credentials are proven by a login in the background before they replace
+ * Holds the access token of this process, which may be that of all replicas. A caller waits only when there is no
+ * usable token at all; however many wait, one call is under way. Changed credentials are proven by a login in the background before they replace
  * the old ones, whose token serves on until then.
  */
 @Injectable()

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
 import { VirtualClock } from '../../test/support/virtual-clock.js';
 import type { NexudusConfig } from '../config/sections.js';
+import { DatabaseUnavailable } from '../database/database.errors.js';
 import { Metrics } from '../observability/metrics.js';
 import type { PacedCalls } from './paced-call.js';
 import { TokenEndpoint } from './token.endpoint.js';
@@ -43,6 +44,18 @@ async function pass(clock: VirtualClock, ms: number): Promise<void> {
     for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
   }
 }
+
+describe('a call for a token', () => {
+  it('that has no turn, since the database that gives it is away, is no fault', async () => {
+    const calls: Pick<PacedCalls, 'perform'> = {
+      perform: () => Promise.reject(new DatabaseUnavailable(false)),
+    };
+    const config = { attemptTimeoutMs: 1_000 } as NexudusConfig;
+    const endpoint = new TokenEndpoint(calls as PacedCalls, config, new VirtualClock(), new Metrics());
+    const { answer } = await endpoint.refresh('r', CREDENTIALS, () => true);
+    expect(answer).toEqual({ kind: 'unavailable', retryAfterMs: undefined, detail: 'the database is away' });
+  });
+});
 
 describe('a login with a two-factor code', () => {
   it('never sends the same code twice, however many logins there are at once', async () => {

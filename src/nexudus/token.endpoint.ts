@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { TOTP } from 'otpauth';
 import { Clock } from '../clock/clock.js';
 import { NexudusConfig } from '../config/sections.js';
+import { DatabaseUnavailable } from '../database/database.errors.js';
 import { Metrics } from '../observability/metrics.js';
 import type { Credentials } from './credentials.js';
 import { Deadline } from './deadline.js';
@@ -111,12 +112,9 @@ export class TokenEndpoint {
       );
       answer = readTokenAnswer(result, this.clock.epochMs());
     } catch (error) {
-      if (!(error instanceof QuotaExhausted)) throw error;
-      answer = {
-        kind: 'unavailable',
-        retryAfterMs: error.retryAfterMs,
-        detail: 'the quota of calls is spent',
-      };
+      const reason = withoutTurn(error);
+      if (reason === undefined) throw error;
+      answer = { kind: 'unavailable', ...reason };
     }
     this.metrics.tokenRequests.inc({ grant, result: answer.kind });
     return { answer, sentAtMs };
@@ -147,6 +145,16 @@ export class TokenEndpoint {
       return undefined;
     }
   }
+}
+
+/** Why a call did not get its turn, and nothing was sent; `undefined` for a fault of ours. */
+function withoutTurn(error: unknown): { retryAfterMs: number | undefined; detail: string } | undefined {
+  if (error instanceof QuotaExhausted) {
+    return { retryAfterMs: error.retryAfterMs, detail: 'the quota of calls is spent' };
+  }
+  return error instanceof DatabaseUnavailable
+    ? { retryAfterMs: undefined, detail: 'the database is away' }
+    : undefined;
 }
 
 /** Which 30 seconds since the Unix epoch (RFC 6238 section 4.2). */
