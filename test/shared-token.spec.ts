@@ -306,6 +306,30 @@ describe('a database that is away', () => {
     expect(sandbox.tokenCalls.map(grantOf)).toEqual(['refresh_token']);
   });
 
+  it('just when Nexudus answers costs no login: what it answered is stored when the database is back', async () => {
+    const sandbox = await startSandbox();
+    const cable = await Cable.start(postgres.port);
+    const [replica] = await startReplicas(1, sandbox, { DATABASE_URL: cable.reroute(url) });
+    if (replica === undefined) throw new Error('no replica');
+    await replica.create(MESSAGE);
+    sandbox.revokeAccessTokens();
+    sandbox.clearCalls();
+    sandbox.next({ kind: 'hang' }, { on: 'token' });
+    const answer = replica.create(MESSAGE);
+    await sandbox.waitForCall(isRefresh);
+    cable.cut();
+    await until(() => logged(replica, 'The database is away'));
+    sandbox.release();
+    await metric(replica, 'nexudus_token_requests_total{grant="refresh_token",result="issued"} 1');
+    // It is to be stored now, which is tried with a connection of its own.
+    const refused = cable.refused;
+    await until(() => cable.refused > refused + 2);
+    cable.join();
+    expect((await answer).status).toBe(201);
+    expect(sandbox.tokenCalls.map(grantOf)).toEqual(['refresh_token']);
+    await storedAs('generation = 2');
+  });
+
   it('at the start is waited for', async () => {
     const sandbox = await startSandbox();
     const cable = await Cable.start(postgres.port);
@@ -327,6 +351,11 @@ async function storedAs(condition: string): Promise<void> {
   }
 }
 
+/** Resolves when the metrics say so. */
+async function metric({ manage }: TestService, line: string): Promise<void> {
+  while (!(await manage('/metrics')).text.split('\n').includes(line));
+}
+
 /** Asks until a message is created. */
 async function served({ create }: TestService): Promise<boolean> {
   for (;;) if ((await create(MESSAGE)).status === 201) return true;
@@ -336,9 +365,10 @@ async function served({ create }: TestService): Promise<boolean> {
 class Cable {
   static async start(toPort: number): Promise<Cable> {
     const sockets = new Set<Socket>();
-    const state = { isCut: false };
+    const state = { isCut: false, refused: 0 };
     const server = createServer((near) => {
       if (state.isCut) {
+        state.refused += 1;
         near.destroy();
         return;
       }
@@ -365,7 +395,7 @@ class Cable {
   private constructor(
     private readonly server: Server,
     private readonly sockets: ReadonlySet<Socket>,
-    private readonly state: { isCut: boolean },
+    private readonly state: { isCut: boolean; refused: number },
   ) {}
 
   /** The same connection string, through the cable. */
@@ -373,6 +403,11 @@ class Cable {
     const address = this.server.address();
     if (address === null || typeof address === 'string') throw new Error('no port');
     return connectionString.replace(/:\d+\//, `:${address.port}/`);
+  }
+
+  /** Connections that were not made, since it is cut. */
+  get refused(): number {
+    return this.state.refused;
   }
 
   cut(): void {

@@ -101,10 +101,20 @@ export class PgTokenBox implements TokenBox {
       outcome = await ask(lease);
     } finally {
       lease.stopExtending();
-      isKept = await this.#tried(() => this.#keep(lease.fence, outcome));
+      isKept = await this.#kept(lease, outcome);
     }
     if (isKept === undefined) return AWAY;
     return isKept ? outcome : undefined;
+  }
+
+  /** Tried as long as the lease lasts: what cannot be stored is lost, and the refresh token that was spent for it. */
+  async #kept(lease: PgTokenLease, outcome: TokenOutcome): Promise<boolean | undefined> {
+    for (;;) {
+      const changed = this.#change();
+      const isKept = await this.#tried(() => this.#keep(lease.fence, outcome));
+      if (isKept !== undefined || this.#isClosed || !lease.isHeld) return isKept;
+      await changed;
+    }
   }
 
   /** Gives the lease back, with what came of it; false when it had ended before. */
