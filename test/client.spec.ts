@@ -152,7 +152,7 @@ describe('the client', () => {
     const refused = await client.POST('/v1/chat-messages', { body: MESSAGE });
     expect(refused.error).toMatchObject({ status: 401 });
     const { data } = await client.POST('/v1/chat-messages', { body: MESSAGE });
-    expect(data?.content).toBe(MESSAGE.content);
+    expect(data).toMatchObject(MESSAGE);
     const { data: kind } = await client.GET('/problems/{slug}', { params: { path: { slug: 'not-found' } } });
     expect(kind).toMatchObject({ status: 404 });
   });

@@ -4,10 +4,22 @@ import { describe, expect, it } from '@jest/globals';
 import { openApiDocument } from '../src/openapi/document.js';
 import { PROBLEM_TYPES } from '../src/problem-details/problem.catalogue.js';
 import { checkBy, contradictions, DOCUMENT } from './support/documented.js';
-import { startService } from './support/service.js';
+import { KEYS, startService } from './support/service.js';
 
 // That every answer of every other test is as the document says is checked where they are all received: in
 // test/support/service.ts.
+
+const DELIVERY = {
+  id: '5f0c9a3e-7d3b-4b52-9d35-0f5a1c7a2e11',
+  operation: 'create',
+  state: 'accepted',
+  outcome: null,
+  attempts: 0,
+  position: 1,
+  estimatedAt: '2026-11-22T00:19:37.123Z',
+  expiresAt: '2026-11-23T00:19:25Z',
+  acceptedAt: '2026-11-22T00:19:25Z',
+};
 
 describe('openapi.json', () => {
   it('is what the code says now: else `npm run openapi` writes it anew', () => {
@@ -30,11 +42,26 @@ describe('openapi.json', () => {
   it('has the operations that are served under its paths, and no other', async () => {
     const { call } = await startService();
     for (const [path, operations] of Object.entries(DOCUMENT.paths)) {
+      if (path.startsWith('/v1/deliveries')) continue;
       const refused = await call('PATCH', path.replace('{id}', '1'));
       expect([path, refused.headers.get('allow')?.replace(', HEAD', '')]).toEqual([
         path,
         Object.keys(operations).join().toUpperCase(),
       ]);
+    }
+  });
+
+  it('has the operations on deliveries, which without a database are not there', async () => {
+    const { call } = await startService();
+    const asked = Object.entries(DOCUMENT.paths)
+      .filter(([path]) => path.startsWith('/v1/deliveries'))
+      .flatMap(([path, operations]) => Object.keys(operations).map((method) => [method, path] as const));
+    expect(asked).toHaveLength(4);
+    for (const [method, path] of asked) {
+      const answer = await call(method.toUpperCase(), path.replace('{id}', DELIVERY.id), {
+        headers: { authorization: `Bearer ${KEYS.everything}` },
+      });
+      expect([answer.status, answer.json['type']]).toEqual([404, '/problems/not-found']);
     }
   });
 
@@ -92,9 +119,52 @@ describe('the check of all answers', () => {
     body: problem,
   };
 
+  const { id, state, position, estimatedAt, expiresAt } = DELIVERY;
+  const accepted = {
+    ...created,
+    status: 202,
+    headers: {
+      ...created.headers,
+      location: `/v1/deliveries/${id}`,
+      'preference-applied': 'respond-async, wait=5',
+    },
+    body: { id, state, position, estimatedAt, expiresAt },
+  };
+  const events = {
+    method: 'GET',
+    path: `/v1/deliveries/${id}/events`,
+    status: 200,
+    headers: { ...headers, 'content-type': 'text/event-stream' },
+  };
+  const event = (delivery: object): string => `event: state\ndata: ${JSON.stringify(delivery)}\n\n`;
+  const textless = Object.fromEntries(Object.entries(message).filter(([name]) => name !== 'content'));
+  const done = { ...DELIVERY, state: 'done', outcome: 'done', message: { ...textless, content: null } };
+
   it.each<[string, object, RegExp | undefined]>([
     ['an answer as documented', created, undefined],
-    ['a status that is not', { ...created, status: 202 }, /does not document a 202/],
+    ['a message that is handed over', accepted, undefined],
+    [
+      'one that says where a message is',
+      { ...accepted, headers: created.headers },
+      /Location: \/v1\/chat-messages/,
+    ],
+    [
+      'one that does not say so',
+      { ...accepted, headers: { ...accepted.headers, 'preference-applied': 'wait=5' } },
+      /Preference-Applied: wait=5/,
+    ],
+    ['a create that is done, and says where it waits', { ...created, headers: accepted.headers }, /Location/],
+    ['events', { ...events, text: `: hello\n\n${event(DELIVERY)}${event(done)}` }, undefined],
+    ['an event of a delivery in no state', { ...events, text: event({ ...done, state: 'lost' }) }, /\/state/],
+    [
+      'an event of a message without its text, where it is said to have one',
+      { ...events, text: event({ ...done, message: textless }) },
+      /content/,
+    ],
+    ['an event of another name', { ...events, text: 'event: end\ndata: {}\n\n' }, /event: end/],
+    ['an event that is cut off', { ...events, text: event(done).trim() }, /cut off/],
+    ['no event at all', { ...events, text: ': hello\n\n' }, /no event/],
+    ['a status that is not', { ...created, status: 204 }, /does not document a 204/],
     [
       'a missing header',
       { ...created, headers: { ...created.headers, location: undefined } },
@@ -117,14 +187,14 @@ describe('the check of all answers', () => {
     ],
     ['a success where nothing is served', { ...created, path: '/v2' }, /no operation/],
   ])('finds %s', (_, exchange, expected) => {
-    const { body, headers: given, ...rest } = { ...created, ...exchange };
+    const { body, headers: given, text, ...rest } = { ...created, ...(exchange as { text?: string }) };
     const present = new Headers();
     for (const [name, value] of Object.entries<string | undefined>(given))
       if (value) present.set(name, value);
     const found = contradictions({
       ...rest,
       headers: present,
-      text: JSON.stringify(body),
+      text: text ?? JSON.stringify(body),
     });
     if (expected === undefined) expect(found).toEqual([]);
     else expect(found.join()).toMatch(expected);

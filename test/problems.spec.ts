@@ -268,6 +268,16 @@ describe('the pages about problems', () => {
     });
   });
 
+  it.each([
+    ['delivery-not-found', 404],
+    ['delivery-not-cancellable', 409],
+  ])('say of %s that the request sent nothing, whatever became of the delivery', async (slug, status) => {
+    const { call } = await startService();
+    const { json } = await call('GET', `/problems/${slug}`);
+    expect(json).toMatchObject({ status, outcome: 'not-sent', retryable: false });
+    expect(json['explanation']).toMatch(/this request.* sent nothing/i);
+  });
+
   it.each(Object.keys(PROBLEM_TYPES))('explain %s to a program and to a person', async (slug) => {
     const { call } = await startService();
     const json = await call('GET', `/problems/${slug}`);

@@ -138,6 +138,8 @@ async function sendOnce(
     id === undefined
       ? await client.POST('/v1/chat-messages', { params: { header }, body, signal })
       : await client.PUT('/v1/chat-messages/{id}', { params: { header, path: { id } }, body, signal });
+  // Only whoever prefers it is answered with a delivery.
+  if (data && 'state' in data) throw new Error('The message was handed over, though nobody asked for it');
   if (data) return { ok: true, message: data, isReplayed: response.headers.has('Idempotency-Replayed') };
   if (!isProblem(error)) throw new Error(`${response.status} ${response.statusText}, and not by the service`);
   const seconds = Number(response.headers.get('Retry-After') ?? NaN);

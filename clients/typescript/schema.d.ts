@@ -44,6 +44,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List your deliveries
+         * @description The caller's own, the newest first. Served where the service has a database; elsewhere it answers 404 `not-found`.
+         */
+        get: operations["listDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deliveries/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ask what became of a delivery
+         * @description Ask again at `estimatedAt`, or follow its events. Served where the service has a database; elsewhere it answers 404 `not-found`.
+         */
+        get: operations["getDelivery"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel a delivery that waits
+         * @description Only what is `accepted` can be cancelled: it is never sent then. Served where the service has a database; elsewhere it answers 404 `not-found`.
+         */
+        delete: operations["cancelDelivery"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deliveries/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow a delivery until it is settled
+         * @description Server-sent events (the HTML standard, section 9.2). An event `state` comes at once and with every change; its data is the delivery as `GET /v1/deliveries/{id}` has it. The stream ends after the one that says that it is settled: whoever is cut off before simply asks again, and begins with how it stands then. Lines that begin with a colon keep the connection open. Served where the service has a database; elsewhere it answers 404 `not-found`.
+         */
+        get: operations["followDelivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/problems": {
         parameters: {
             query?: never;
@@ -128,6 +192,111 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A message that was taken on, and is not settled yet. */
+        AcceptedDelivery: {
+            /**
+             * Format: uuid
+             * @description Given by this service.
+             */
+            id: string;
+            /**
+             * @description `accepted`: it waits. `sending`: it may be with Nexudus at this moment. The others are settled. `done`: Nexudus has it. `rejected`: Nexudus decided against it. `unknown`: it may or may not exist; it may yet be found out. `expired`: its turn did not come before `expiresAt`. `cancelled`: by the caller.
+             * @enum {string}
+             */
+            state: "accepted" | "sending" | "done" | "rejected" | "unknown" | "expired" | "cancelled";
+            /** @description How far it is from its turn: 1 is the next. Null where it does not wait any more. */
+            position: number | null;
+            /**
+             * Format: date-time
+             * @description When it is expected to be sent, as things are now. Null where it does not wait any more.
+             */
+            estimatedAt: string | null;
+            /**
+             * Format: date-time
+             * @description What is not sent by then is not sent any more.
+             */
+            expiresAt: string;
+        };
+        /** @description A message that was handed over, and what became of it. */
+        Delivery: {
+            /**
+             * Format: uuid
+             * @description Given by this service.
+             */
+            id: string;
+            /**
+             * @description What it does with a chat message.
+             * @enum {string}
+             */
+            operation: "create" | "replace";
+            /**
+             * @description `accepted`: it waits. `sending`: it may be with Nexudus at this moment. The others are settled. `done`: Nexudus has it. `rejected`: Nexudus decided against it. `unknown`: it may or may not exist; it may yet be found out. `expired`: its turn did not come before `expiresAt`. `cancelled`: by the caller.
+             * @enum {string}
+             */
+            state: "accepted" | "sending" | "done" | "rejected" | "unknown" | "expired" | "cancelled";
+            /**
+             * @description What became of the message: null until it is settled; `not-sent` where it is `expired` or `cancelled`.
+             * @enum {string|null}
+             */
+            outcome: "done" | "rejected" | "unknown" | "not-sent" | null;
+            /** @description How often it was sent. */
+            attempts: number;
+            /**
+             * Format: date-time
+             * @description What is not sent by then is not sent any more.
+             */
+            expiresAt: string;
+            /**
+             * Format: date-time
+             * @description When it was taken on.
+             */
+            acceptedAt: string;
+            /** @description How far it is from its turn: 1 is the next. While it waits. */
+            position?: number;
+            /**
+             * Format: date-time
+             * @description When it is expected to be sent, as things are now. While it waits.
+             */
+            estimatedAt?: string;
+            /**
+             * Format: date-time
+             * @description When its outcome was known.
+             */
+            settledAt?: string;
+            /** @description The message as Nexudus has it, once it is done. */
+            message?: components["schemas"]["DeliveredMessage"];
+            /** @description Why it is not done: what a caller that had waited would have been answered. */
+            problem?: components["schemas"]["Problem"];
+        };
+        /** @description One page of deliveries. */
+        DeliveryList: {
+            deliveries: components["schemas"]["Delivery"][];
+            /** @description The `cursor` of the next page; null where this is the last. */
+            next: string | null;
+        };
+        /** @description A chat message as Nexudus has it, whose text this service keeps for a while only. */
+        DeliveredMessage: {
+            /** @description Given by Nexudus. */
+            id: number;
+            /** @description The business that the message belongs to. */
+            businessId: number;
+            /**
+             * @description Who speaks.
+             * @enum {string}
+             */
+            action: "operator";
+            /** @description As it was sent; null once it is not kept any more. */
+            content: string | null;
+            /** @description The user in Nexudus that the message is about. */
+            userId: number | null;
+            /** @description The chat session. Messages of one session are sent in order of arrival. */
+            sessionId: number | null;
+            /**
+             * Format: date-time
+             * @description When Nexudus wrote it; null where it did not say.
+             */
+            updatedAt: string | null;
+        };
         /** @description A chat message as it is sent. Types are not coerced; a property that is not listed is refused. */
         ChatMessage: {
             /** @description The business that the message belongs to. */
@@ -199,7 +368,7 @@ export interface components {
         Fault: {
             /** @description Where in the body: a JSON Pointer as a URI fragment (RFC 6901 section 6). */
             pointer?: string;
-            /** @description The parameter of the path, where the fault is not in the body. */
+            /** @description The parameter of the path or the query, where the fault is not in the body. */
             parameter?: string;
             /** @description What was expected. Never the value that was sent. */
             detail: string;
@@ -207,7 +376,7 @@ export interface components {
         /** @description One kind of problem. */
         ProblemKind: {
             /** @enum {string} */
-            slug: "malformed-request" | "unauthenticated" | "forbidden" | "not-found" | "message-not-found" | "method-not-allowed" | "idempotency-key-in-use" | "payload-too-large" | "unsupported-media-type" | "validation-failed" | "idempotency-key-reused" | "quota-exhausted" | "internal-error" | "upstream-failure" | "upstream-access-denied" | "upstream-unavailable" | "shutting-down" | "upstream-timeout";
+            slug: "malformed-request" | "unauthenticated" | "forbidden" | "not-found" | "message-not-found" | "delivery-not-found" | "method-not-allowed" | "idempotency-key-in-use" | "delivery-not-cancellable" | "payload-too-large" | "unsupported-media-type" | "validation-failed" | "idempotency-key-reused" | "quota-exhausted" | "internal-error" | "upstream-failure" | "upstream-access-denied" | "upstream-unavailable" | "shutting-down" | "upstream-timeout";
             /**
              * Format: uri-reference
              * @description Names the kind of problem; a page about it is behind it.
@@ -221,7 +390,7 @@ export interface components {
         /** @description One kind of problem, explained. */
         ProblemExplanation: {
             /** @enum {string} */
-            slug: "malformed-request" | "unauthenticated" | "forbidden" | "not-found" | "message-not-found" | "method-not-allowed" | "idempotency-key-in-use" | "payload-too-large" | "unsupported-media-type" | "validation-failed" | "idempotency-key-reused" | "quota-exhausted" | "internal-error" | "upstream-failure" | "upstream-access-denied" | "upstream-unavailable" | "shutting-down" | "upstream-timeout";
+            slug: "malformed-request" | "unauthenticated" | "forbidden" | "not-found" | "message-not-found" | "delivery-not-found" | "method-not-allowed" | "idempotency-key-in-use" | "delivery-not-cancellable" | "payload-too-large" | "unsupported-media-type" | "validation-failed" | "idempotency-key-reused" | "quota-exhausted" | "internal-error" | "upstream-failure" | "upstream-access-denied" | "upstream-unavailable" | "shutting-down" | "upstream-timeout";
             /**
              * Format: uri-reference
              * @description Names the kind of problem; a page about it is behind it.
@@ -312,6 +481,20 @@ export interface components {
             retryable: false;
         } & WithRequired<components["schemas"]["ProblemDetails"], "type" | "status" | "outcome" | "retryable">;
         /**
+         * Delivery not found
+         * @description The caller has no delivery with this id: there never was one, it is another caller's, or it was settled so long ago that it is forgotten. This request sent nothing.
+         */
+        DeliveryNotFound: {
+            /** @constant */
+            type: "/problems/delivery-not-found";
+            /** @constant */
+            status: 404;
+            /** @constant */
+            outcome: "not-sent";
+            /** @constant */
+            retryable: false;
+        } & WithRequired<components["schemas"]["ProblemDetails"], "type" | "status" | "outcome" | "retryable">;
+        /**
          * Method not allowed
          * @description The path is served, but not with this method. The Allow header lists those that are.
          */
@@ -338,6 +521,20 @@ export interface components {
             outcome: "not-sent";
             /** @constant */
             retryable: true;
+        } & WithRequired<components["schemas"]["ProblemDetails"], "type" | "status" | "outcome" | "retryable">;
+        /**
+         * Delivery not cancellable
+         * @description Only a delivery that is still waiting can be cancelled: this one is being sent, or is settled already. The outcome "not-sent" is that of this request, which sent nothing; the delivery itself says what became of it.
+         */
+        DeliveryNotCancellable: {
+            /** @constant */
+            type: "/problems/delivery-not-cancellable";
+            /** @constant */
+            status: 409;
+            /** @constant */
+            outcome: "not-sent";
+            /** @constant */
+            retryable: false;
         } & WithRequired<components["schemas"]["ProblemDetails"], "type" | "status" | "outcome" | "retryable">;
         /**
          * Payload too large
@@ -451,7 +648,7 @@ export interface components {
         } & WithRequired<components["schemas"]["ProblemDetails"], "type" | "status" | "outcome" | "retryable">;
         /**
          * Not available upstream
-         * @description Nexudus could not be reached or gave no token, or the keys of the issuer of the caller's token could not be fetched. The message was not sent. Send it again after Retry-After.
+         * @description Nexudus could not be reached or gave no token, the keys of the issuer of the caller's token could not be fetched, or the store of this service cannot be reached. This request sent nothing. Send it again after Retry-After.
          */
         UpstreamUnavailable: {
             /** @constant */
@@ -491,7 +688,7 @@ export interface components {
             retryable: boolean;
         } & WithRequired<components["schemas"]["ProblemDetails"], "type" | "status" | "outcome" | "retryable">;
         /** @description Any problem of the catalogue, told apart by `type`. */
-        Problem: components["schemas"]["MalformedRequest"] | components["schemas"]["Unauthenticated"] | components["schemas"]["Forbidden"] | components["schemas"]["NotFound"] | components["schemas"]["MessageNotFound"] | components["schemas"]["MethodNotAllowed"] | components["schemas"]["IdempotencyKeyInUse"] | components["schemas"]["PayloadTooLarge"] | components["schemas"]["UnsupportedMediaType"] | components["schemas"]["ValidationFailed"] | components["schemas"]["IdempotencyKeyReused"] | components["schemas"]["QuotaExhausted"] | components["schemas"]["InternalError"] | components["schemas"]["UpstreamFailure"] | components["schemas"]["UpstreamAccessDenied"] | components["schemas"]["UpstreamUnavailable"] | components["schemas"]["ShuttingDown"] | components["schemas"]["UpstreamTimeout"];
+        Problem: components["schemas"]["MalformedRequest"] | components["schemas"]["Unauthenticated"] | components["schemas"]["Forbidden"] | components["schemas"]["NotFound"] | components["schemas"]["MessageNotFound"] | components["schemas"]["DeliveryNotFound"] | components["schemas"]["MethodNotAllowed"] | components["schemas"]["IdempotencyKeyInUse"] | components["schemas"]["DeliveryNotCancellable"] | components["schemas"]["PayloadTooLarge"] | components["schemas"]["UnsupportedMediaType"] | components["schemas"]["ValidationFailed"] | components["schemas"]["IdempotencyKeyReused"] | components["schemas"]["QuotaExhausted"] | components["schemas"]["InternalError"] | components["schemas"]["UpstreamFailure"] | components["schemas"]["UpstreamAccessDenied"] | components["schemas"]["UpstreamUnavailable"] | components["schemas"]["ShuttingDown"] | components["schemas"]["UpstreamTimeout"];
     };
     responses: never;
     parameters: {
@@ -500,10 +697,21 @@ export interface components {
          * @example 87654321
          */
         MessageId: number;
-        /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours by default, unless the instance ends before. */
+        /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours by default; by a service without a database, unless the instance ends before. */
         IdempotencyKey: string;
-        /** @description `wait=10`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than the instance allows (by default 25 seconds), which is also what counts without it. What cannot be read is ignored. */
+        /** @description `wait=10`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than the instance allows (by default 25 seconds), which is also what counts without it. `respond-async` (section 4.1): take the message on, and answer 202 with a delivery where it is not settled within the `wait`, or at once without one. Without a database `respond-async` is ignored: `Preference-Applied` says what was honoured. What cannot be read is ignored. */
         Prefer: string;
+        /**
+         * @description The id of the delivery.
+         * @example 5f0c9a3e-7d3b-4b52-9d35-0f5a1c7a2e11
+         */
+        DeliveryId: string;
+        /** @description Only those in this state. */
+        DeliveryState: "accepted" | "sending" | "done" | "rejected" | "unknown" | "expired" | "cancelled";
+        /** @description How many at most. */
+        Limit: number;
+        /** @description Where the page begins: the `next` of the one before. */
+        Cursor: string;
         /** @description Names the request in the logs of this service. Without one that fits, a new one is made. */
         RequestId: string;
         /** @description The trace that this request belongs to (W3C Trace Context); it is continued. */
@@ -536,10 +744,20 @@ export interface components {
          */
         Location: string;
         /**
-         * @description The preference of `Prefer` that was honoured.
+         * @description Where the delivery can be asked what became of it.
+         * @example /v1/deliveries/5f0c9a3e-7d3b-4b52-9d35-0f5a1c7a2e11
+         */
+        DeliveryLocation: string;
+        /**
+         * @description The preferences of `Prefer` that were honoured.
          * @example wait=10
          */
         "Preference-Applied": string;
+        /**
+         * @description Says that `respond-async` was honoured, and the `wait` where there was one.
+         * @example respond-async
+         */
+        RespondAsyncApplied: string;
         /** @description This answer was stored by an earlier request with the same `Idempotency-Key`; nothing was sent. The `requestId` in the body is that of the first request. */
         "Idempotency-Replayed": "true";
         /**
@@ -576,9 +794,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours by default, unless the instance ends before. */
+                /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours by default; by a service without a database, unless the instance ends before. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
-                /** @description `wait=10`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than the instance allows (by default 25 seconds), which is also what counts without it. What cannot be read is ignored. */
+                /** @description `wait=10`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than the instance allows (by default 25 seconds), which is also what counts without it. `respond-async` (section 4.1): take the message on, and answer 202 with a delivery where it is not settled within the `wait`, or at once without one. Without a database `respond-async` is ignored: `Preference-Applied` says what was honoured. What cannot be read is ignored. */
                 Prefer?: components["parameters"]["Prefer"];
                 /** @description Names the request in the logs of this service. Without one that fits, a new one is made. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -611,6 +829,22 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChatMessageRepresentation"];
+                };
+            };
+            /** @description Accepted: `Prefer: respond-async` was sent, and the message is not settled yet. It is stored, survives every restart, and is sent when its turn comes. What becomes of it is found under `Location`. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    Location: components["headers"]["DeliveryLocation"];
+                    "Preference-Applied": components["headers"]["RespondAsyncApplied"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedDelivery"];
                 };
             };
             /** @description `malformed-request`: The request is not one this service can read: not JSON, not UTF-8, a header or an id out of form, or broken HTTP. Correct it and send it again. */
@@ -770,7 +1004,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `upstream-unavailable`: Nexudus could not be reached or gave no token, or the keys of the issuer of the caller's token could not be fetched. The message was not sent. Send it again after Retry-After.
+             * @description `upstream-unavailable`: Nexudus could not be reached or gave no token, the keys of the issuer of the caller's token could not be fetched, or the store of this service cannot be reached. This request sent nothing. Send it again after Retry-After.
              *
              *     `upstream-access-denied`: Nexudus does not accept the account that this service uses. An operator must act; the message was not sent. It can be sent again after Retry-After.
              *
@@ -828,9 +1062,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours by default, unless the instance ends before. */
+                /** @description Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. A key is remembered for 24 hours by default; by a service without a database, unless the instance ends before. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
-                /** @description `wait=10`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than the instance allows (by default 25 seconds), which is also what counts without it. What cannot be read is ignored. */
+                /** @description `wait=10`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than the instance allows (by default 25 seconds), which is also what counts without it. `respond-async` (section 4.1): take the message on, and answer 202 with a delivery where it is not settled within the `wait`, or at once without one. Without a database `respond-async` is ignored: `Preference-Applied` says what was honoured. What cannot be read is ignored. */
                 Prefer?: components["parameters"]["Prefer"];
                 /** @description Names the request in the logs of this service. Without one that fits, a new one is made. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -868,6 +1102,22 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChatMessageRepresentation"];
+                };
+            };
+            /** @description Accepted: `Prefer: respond-async` was sent, and the message is not settled yet. It is stored, survives every restart, and is sent when its turn comes. What becomes of it is found under `Location`. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    Location: components["headers"]["DeliveryLocation"];
+                    "Preference-Applied": components["headers"]["RespondAsyncApplied"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedDelivery"];
                 };
             };
             /** @description `malformed-request`: The request is not one this service can read: not JSON, not UTF-8, a header or an id out of form, or broken HTTP. Correct it and send it again. */
@@ -1037,7 +1287,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `upstream-unavailable`: Nexudus could not be reached or gave no token, or the keys of the issuer of the caller's token could not be fetched. The message was not sent. Send it again after Retry-After.
+             * @description `upstream-unavailable`: Nexudus could not be reached or gave no token, the keys of the issuer of the caller's token could not be fetched, or the store of this service cannot be reached. This request sent nothing. Send it again after Retry-After.
              *
              *     `upstream-access-denied`: Nexudus does not accept the account that this service uses. An operator must act; the message was not sent. It can be sent again after Retry-After.
              *
@@ -1072,6 +1322,636 @@ export interface operations {
                         /** @constant */
                         retryable: true;
                     } & WithRequired<components["schemas"]["UpstreamTimeout"], "retryable">;
+                };
+            };
+            /** @description Any other problem. A later version may add kinds: decide by `outcome` and `retryable`, which all of them have. A path that is not served answers 404 `not-found`; one that is not served with this method answers 405 `method-not-allowed`, with `Allow`. */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listDeliveries: {
+        parameters: {
+            query?: {
+                /** @description Only those in this state. */
+                state?: components["parameters"]["DeliveryState"];
+                /** @description How many at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Where the page begins: the `next` of the one before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: {
+                /** @description Names the request in the logs of this service. Without one that fits, a new one is made. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryList"];
+                };
+            };
+            /** @description `malformed-request`: The request is not one this service can read: not JSON, not UTF-8, a header or an id out of form, or broken HTTP. Correct it and send it again. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedRequest"];
+                };
+            };
+            /** @description `unauthenticated`: The request carries no usable credential. Send "Authorization: Bearer ..." with a valid one. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Unauthenticated"];
+                };
+            };
+            /** @description `forbidden`: The caller is known, but may not write for the business in the body, or lacks the scope chat-messages:write. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Forbidden"];
+                };
+            };
+            /** @description `not-found`: Nothing is served under this path. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFound"];
+                };
+            };
+            /** @description `quota-exhausted`: The write budget at Nexudus cannot serve this request within the time the caller waits. Send it again after Retry-After. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["QuotaExhausted"];
+                };
+            };
+            /** @description `internal-error`: A fault of this service. Report it with the requestId. With outcome "unknown" the message may exist: look before you send it again. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        outcome: "not-sent";
+                        /** @constant */
+                        retryable: false;
+                    } & WithRequired<components["schemas"]["InternalError"], "outcome" | "retryable">;
+                };
+            };
+            /**
+             * @description `upstream-unavailable`: Nexudus could not be reached or gave no token, the keys of the issuer of the caller's token could not be fetched, or the store of this service cannot be reached. This request sent nothing. Send it again after Retry-After.
+             *
+             *     `shutting-down`: This instance is stopping. The message was not sent. Send it again: another instance takes it.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UpstreamUnavailable"] | components["schemas"]["ShuttingDown"];
+                };
+            };
+            /** @description Any other problem. A later version may add kinds: decide by `outcome` and `retryable`, which all of them have. A path that is not served answers 404 `not-found`; one that is not served with this method answers 405 `method-not-allowed`, with `Allow`. */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDelivery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request in the logs of this service. Without one that fits, a new one is made. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /**
+                 * @description The id of the delivery.
+                 * @example 5f0c9a3e-7d3b-4b52-9d35-0f5a1c7a2e11
+                 */
+                id: components["parameters"]["DeliveryId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How it stands now. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /** @description `malformed-request`: The request is not one this service can read: not JSON, not UTF-8, a header or an id out of form, or broken HTTP. Correct it and send it again. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedRequest"];
+                };
+            };
+            /** @description `unauthenticated`: The request carries no usable credential. Send "Authorization: Bearer ..." with a valid one. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Unauthenticated"];
+                };
+            };
+            /** @description `forbidden`: The caller is known, but may not write for the business in the body, or lacks the scope chat-messages:write. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Forbidden"];
+                };
+            };
+            /**
+             * @description `delivery-not-found`: The caller has no delivery with this id: there never was one, it is another caller's, or it was settled so long ago that it is forgotten. This request sent nothing.
+             *
+             *     `not-found`: Nothing is served under this path.
+             */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DeliveryNotFound"] | components["schemas"]["NotFound"];
+                };
+            };
+            /** @description `quota-exhausted`: The write budget at Nexudus cannot serve this request within the time the caller waits. Send it again after Retry-After. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["QuotaExhausted"];
+                };
+            };
+            /** @description `internal-error`: A fault of this service. Report it with the requestId. With outcome "unknown" the message may exist: look before you send it again. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        outcome: "not-sent";
+                        /** @constant */
+                        retryable: false;
+                    } & WithRequired<components["schemas"]["InternalError"], "outcome" | "retryable">;
+                };
+            };
+            /**
+             * @description `upstream-unavailable`: Nexudus could not be reached or gave no token, the keys of the issuer of the caller's token could not be fetched, or the store of this service cannot be reached. This request sent nothing. Send it again after Retry-After.
+             *
+             *     `shutting-down`: This instance is stopping. The message was not sent. Send it again: another instance takes it.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UpstreamUnavailable"] | components["schemas"]["ShuttingDown"];
+                };
+            };
+            /** @description Any other problem. A later version may add kinds: decide by `outcome` and `retryable`, which all of them have. A path that is not served answers 404 `not-found`; one that is not served with this method answers 405 `method-not-allowed`, with `Allow`. */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancelDelivery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request in the logs of this service. Without one that fits, a new one is made. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /**
+                 * @description The id of the delivery.
+                 * @example 5f0c9a3e-7d3b-4b52-9d35-0f5a1c7a2e11
+                 */
+                id: components["parameters"]["DeliveryId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is cancelled. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /** @description `malformed-request`: The request is not one this service can read: not JSON, not UTF-8, a header or an id out of form, or broken HTTP. Correct it and send it again. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedRequest"];
+                };
+            };
+            /** @description `unauthenticated`: The request carries no usable credential. Send "Authorization: Bearer ..." with a valid one. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Unauthenticated"];
+                };
+            };
+            /** @description `forbidden`: The caller is known, but may not write for the business in the body, or lacks the scope chat-messages:write. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Forbidden"];
+                };
+            };
+            /**
+             * @description `delivery-not-found`: The caller has no delivery with this id: there never was one, it is another caller's, or it was settled so long ago that it is forgotten. This request sent nothing.
+             *
+             *     `not-found`: Nothing is served under this path.
+             */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DeliveryNotFound"] | components["schemas"]["NotFound"];
+                };
+            };
+            /** @description `delivery-not-cancellable`: Only a delivery that is still waiting can be cancelled: this one is being sent, or is settled already. The outcome "not-sent" is that of this request, which sent nothing; the delivery itself says what became of it. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DeliveryNotCancellable"];
+                };
+            };
+            /** @description `quota-exhausted`: The write budget at Nexudus cannot serve this request within the time the caller waits. Send it again after Retry-After. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["QuotaExhausted"];
+                };
+            };
+            /** @description `internal-error`: A fault of this service. Report it with the requestId. With outcome "unknown" the message may exist: look before you send it again. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        outcome: "not-sent";
+                        /** @constant */
+                        retryable: false;
+                    } & WithRequired<components["schemas"]["InternalError"], "outcome" | "retryable">;
+                };
+            };
+            /**
+             * @description `upstream-unavailable`: Nexudus could not be reached or gave no token, the keys of the issuer of the caller's token could not be fetched, or the store of this service cannot be reached. This request sent nothing. Send it again after Retry-After.
+             *
+             *     `shutting-down`: This instance is stopping. The message was not sent. Send it again: another instance takes it.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UpstreamUnavailable"] | components["schemas"]["ShuttingDown"];
+                };
+            };
+            /** @description Any other problem. A later version may add kinds: decide by `outcome` and `retryable`, which all of them have. A path that is not served answers 404 `not-found`; one that is not served with this method answers 405 `method-not-allowed`, with `Allow`. */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    followDelivery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request in the logs of this service. Without one that fits, a new one is made. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /**
+                 * @description The id of the delivery.
+                 * @example 5f0c9a3e-7d3b-4b52-9d35-0f5a1c7a2e11
+                 */
+                id: components["parameters"]["DeliveryId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events. The data of each is a `Delivery`. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `malformed-request`: The request is not one this service can read: not JSON, not UTF-8, a header or an id out of form, or broken HTTP. Correct it and send it again. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedRequest"];
+                };
+            };
+            /** @description `unauthenticated`: The request carries no usable credential. Send "Authorization: Bearer ..." with a valid one. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Unauthenticated"];
+                };
+            };
+            /** @description `forbidden`: The caller is known, but may not write for the business in the body, or lacks the scope chat-messages:write. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Forbidden"];
+                };
+            };
+            /**
+             * @description `delivery-not-found`: The caller has no delivery with this id: there never was one, it is another caller's, or it was settled so long ago that it is forgotten. This request sent nothing.
+             *
+             *     `not-found`: Nothing is served under this path.
+             */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DeliveryNotFound"] | components["schemas"]["NotFound"];
+                };
+            };
+            /** @description `quota-exhausted`: The write budget at Nexudus cannot serve this request within the time the caller waits. Send it again after Retry-After. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["QuotaExhausted"];
+                };
+            };
+            /** @description `internal-error`: A fault of this service. Report it with the requestId. With outcome "unknown" the message may exist: look before you send it again. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        outcome: "not-sent";
+                        /** @constant */
+                        retryable: false;
+                    } & WithRequired<components["schemas"]["InternalError"], "outcome" | "retryable">;
+                };
+            };
+            /**
+             * @description `upstream-unavailable`: Nexudus could not be reached or gave no token, the keys of the issuer of the caller's token could not be fetched, or the store of this service cannot be reached. This request sent nothing. Send it again after Retry-After.
+             *
+             *     `shutting-down`: This instance is stopping. The message was not sent. Send it again: another instance takes it.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UpstreamUnavailable"] | components["schemas"]["ShuttingDown"];
                 };
             };
             /** @description Any other problem. A later version may add kinds: decide by `outcome` and `retryable`, which all of them have. A path that is not served answers 404 `not-found`; one that is not served with this method answers 405 `method-not-allowed`, with `Allow`. */
@@ -1189,7 +2069,7 @@ export interface operations {
                  * @description The end of the `type`.
                  * @example quota-exhausted
                  */
-                slug: "malformed-request" | "unauthenticated" | "forbidden" | "not-found" | "message-not-found" | "method-not-allowed" | "idempotency-key-in-use" | "payload-too-large" | "unsupported-media-type" | "validation-failed" | "idempotency-key-reused" | "quota-exhausted" | "internal-error" | "upstream-failure" | "upstream-access-denied" | "upstream-unavailable" | "shutting-down" | "upstream-timeout";
+                slug: "malformed-request" | "unauthenticated" | "forbidden" | "not-found" | "message-not-found" | "delivery-not-found" | "method-not-allowed" | "idempotency-key-in-use" | "delivery-not-cancellable" | "payload-too-large" | "unsupported-media-type" | "validation-failed" | "idempotency-key-reused" | "quota-exhausted" | "internal-error" | "upstream-failure" | "upstream-access-denied" | "upstream-unavailable" | "shutting-down" | "upstream-timeout";
             };
             cookie?: never;
         };

@@ -19,7 +19,7 @@ export interface Header {
 
 export interface Parameter extends Header {
   readonly name: string;
-  readonly in: 'path' | 'header';
+  readonly in: 'path' | 'query' | 'header';
 }
 
 export interface Response {

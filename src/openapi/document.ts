@@ -13,7 +13,9 @@ Every answer that is not a success is a problem (RFC 9457). Two members tell a p
 | \`rejected\` | Nexudus decided against it: see \`errors\` |
 | \`unknown\` | it may or may not exist now: look before you create it again |
 
-\`retryable: true\` means that the same request can be sent again as it is, after \`Retry-After\`, without risk of a duplicate.`;
+\`retryable: true\` means that the same request can be sent again as it is, after \`Retry-After\`, without risk of a duplicate.
+
+**Handing over.** With \`Prefer: respond-async\` a service that has a database takes a message on and answers 202: the message is a delivery now, which waits its turn, survives every restart, and ends in one of the same four ways. \`GET /v1/deliveries/{id}\` says how it stands. Without a database the preference is ignored, and the deliveries' routes answer 404 \`not-found\`.`;
 
 /**
  * The OpenAPI 3.1 document, complete. Made from the code that serves: routes from the controllers, limits from the
@@ -34,6 +36,7 @@ export function openApiDocument(version: string): object {
     servers: [{ url: '/', description: 'This instance' }],
     tags: [
       { name: 'Chat messages', description: 'What the service is for.' },
+      { name: 'Deliveries', description: 'What became of messages that were handed over.' },
       { name: 'Problems', description: 'What can go wrong, explained. No credential is needed.' },
       { name: 'Documentation', description: 'The API described, by itself. No credential is needed.' },
     ],

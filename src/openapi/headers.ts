@@ -1,9 +1,12 @@
 import { LARGEST_ID } from '../chat-messages/chat-message.rules.js';
 import { Environment } from '../config/environment.js';
+import { DELIVERY_STATES } from './delivery.schemas.js';
 import type { Header, Parameter, Reference } from './describe.js';
 
 const { REQUEST_DEADLINE_MS, IDEMPOTENCY_TTL_S } = new Environment();
 
+const WAIT = 'wait=[1-9]\\d*';
+const PREFERENCE = `(respond-async|${WAIT})`;
 const REQUEST_ID = { type: 'string', pattern: '^[A-Za-z0-9._-]{1,128}$' };
 
 /**
@@ -24,13 +27,39 @@ export const PARAMETERS = {
     in: 'header',
     description:
       'Makes a repeat safe (draft-ietf-httpapi-idempotency-key-header). Make one key for each message, such as `"8e03978e-40d5-43dd-bc93-6894a57f9324"`, and send it again with every repeat of that message: the service then answers what it answered before, with `Idempotency-Replayed: true`, and sends nothing. 1 to 255 visible ASCII characters, quoted or not. ' +
-      `A key is remembered for ${IDEMPOTENCY_TTL_S / 3600} hours by default, unless the instance ends before.`,
+      `A key is remembered for ${IDEMPOTENCY_TTL_S / 3600} hours by default; by a service without a database, unless the instance ends before.`,
     schema: { type: 'string', minLength: 1, maxLength: 257, pattern: '^[!-~]+$' },
   },
   Prefer: {
     name: 'Prefer',
     in: 'header',
-    description: `\`wait=10\`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than the instance allows (by default ${REQUEST_DEADLINE_MS / 1000} seconds), which is also what counts without it. What cannot be read is ignored.`,
+    description: `\`wait=10\`: wait 10 seconds at most, all attempts and waiting included (RFC 7240 section 4.3). Never longer than the instance allows (by default ${REQUEST_DEADLINE_MS / 1000} seconds), which is also what counts without it. \`respond-async\` (section 4.1): take the message on, and answer 202 with a delivery where it is not settled within the \`wait\`, or at once without one. Without a database \`respond-async\` is ignored: \`Preference-Applied\` says what was honoured. What cannot be read is ignored.`,
+    schema: { type: 'string' },
+  },
+  DeliveryId: {
+    name: 'id',
+    in: 'path',
+    required: true,
+    description: 'The id of the delivery.',
+    schema: { type: 'string', format: 'uuid' },
+    example: '5f0c9a3e-7d3b-4b52-9d35-0f5a1c7a2e11',
+  },
+  DeliveryState: {
+    name: 'state',
+    in: 'query',
+    description: 'Only those in this state.',
+    schema: { type: 'string', enum: DELIVERY_STATES },
+  },
+  Limit: {
+    name: 'limit',
+    in: 'query',
+    description: 'How many at most.',
+    schema: { type: 'integer', minimum: 1, maximum: 100, default: 25 },
+  },
+  Cursor: {
+    name: 'cursor',
+    in: 'query',
+    description: 'Where the page begins: the `next` of the one before.',
     schema: { type: 'string' },
   },
   RequestId: {
@@ -53,7 +82,7 @@ export const PARAMETERS = {
   },
 } as const satisfies Record<string, Parameter>;
 
-/** What an answer can carry, by its name in HTTP. `required` where it is on every answer that names it. */
+/** What an answer can carry, by its name in HTTP, or one of its own where that has another meaning there. `required` where it is on every answer that names it. */
 export const HEADERS = {
   'X-Request-Id': {
     description: "The request's id: the caller's own, or a new one. Name it when you report a fault.",
@@ -83,10 +112,22 @@ export const HEADERS = {
     schema: { type: 'string', format: 'uri-reference', pattern: '^/v1/chat-messages/[1-9]\\d*$' },
     example: '/v1/chat-messages/87654321',
   },
+  DeliveryLocation: {
+    description: 'Where the delivery can be asked what became of it.',
+    required: true,
+    schema: { type: 'string', format: 'uri-reference', pattern: '^/v1/deliveries/[0-9a-f-]{36}$' },
+    example: '/v1/deliveries/5f0c9a3e-7d3b-4b52-9d35-0f5a1c7a2e11',
+  },
   'Preference-Applied': {
-    description: 'The preference of `Prefer` that was honoured.',
-    schema: { type: 'string', pattern: '^wait=[1-9]\\d*$' },
+    description: 'The preferences of `Prefer` that were honoured.',
+    schema: { type: 'string', pattern: `^${PREFERENCE}(, ${PREFERENCE})?$` },
     example: 'wait=10',
+  },
+  RespondAsyncApplied: {
+    description: 'Says that `respond-async` was honoured, and the `wait` where there was one.',
+    required: true,
+    schema: { type: 'string', pattern: `^(${WAIT}, )?respond-async(, ${WAIT})?$` },
+    example: 'respond-async',
   },
   'Idempotency-Replayed': {
     description:

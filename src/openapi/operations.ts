@@ -3,10 +3,12 @@ import { ChatMessagesController } from '../chat-messages/chat-messages.controlle
 import { Environment } from '../config/environment.js';
 import { ProblemsController } from '../problem-details/problems.controller.js';
 import { PROBLEM_TYPES } from '../problem-details/problem.catalogue.js';
-import { describe, type Paths, type Response, type Schema } from './describe.js';
+import { ACCEPTED, DELIVERY_PATHS } from './deliveries.js';
+import { describe, type Paths, type Response } from './describe.js';
 import { headers, parameters } from './headers.js';
-import { PROBLEMS_OF, PROBLEMS_OF_LOOKING_UP, type Purpose } from './problem.examples.js';
+import { PROBLEMS_OF_LOOKING_UP } from './problem.examples.js';
 import { OTHER_PROBLEMS, problemResponses } from './problems.js';
+import { json, problemsOf } from './responses.js';
 
 const { BODY_LIMIT_BYTES, PROBLEM_TYPE_BASE_URL } = new Environment();
 
@@ -50,6 +52,7 @@ export const PATHS: Paths = {
       requestBody: BODY,
       responses: {
         201: representation('Created.', 'Location'),
+        202: ACCEPTED,
         ...problemsOf('create', '/v1/chat-messages'),
       },
     },
@@ -62,10 +65,12 @@ export const PATHS: Paths = {
       requestBody: BODY,
       responses: {
         200: representation('Replaced.'),
+        202: ACCEPTED,
         ...problemsOf('replace', '/v1/chat-messages/87654321'),
       },
     },
   }),
+  ...DELIVERY_PATHS,
   ...describe(ProblemsController, {
     list: {
       operationId: 'listProblems',
@@ -187,19 +192,10 @@ export const PATHS: Paths = {
   }),
 };
 
-function problemsOf(purpose: Purpose, path: string): Record<string, Response> {
-  const more = purpose === 'read' ? [] : (['Preference-Applied'] as const);
-  return { ...problemResponses(path, PROBLEMS_OF[purpose], more), default: OTHER_PROBLEMS };
-}
-
 function representation(description: string, ...more: 'Location'[]): Response {
   return {
     description,
     headers: headers(...more, 'Preference-Applied', 'Idempotency-Replayed'),
     content: json({ $ref: '#/components/schemas/ChatMessageRepresentation' }, REPRESENTATION),
   };
-}
-
-function json(schema: Schema, value: unknown): NonNullable<Response['content']> {
-  return { 'application/json': { schema, examples: { example: { value } } } };
 }

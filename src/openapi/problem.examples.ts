@@ -1,4 +1,6 @@
+import { insufficientScope, noCredential } from '../client-auth/refusals.js';
 import { Environment } from '../config/environment.js';
+import { DatabaseUnavailable } from '../database/database.errors.js';
 import {
   AccessDenied,
   MessageNotFound,
@@ -13,7 +15,7 @@ import { toProblem } from '../problem-details/to-problem.js';
 const { CHAT_MESSAGE_MAX_LENGTH } = new Environment();
 
 /** What a request is for, as far as its problems differ. */
-export type Purpose = 'create' | 'replace' | 'read';
+export type Purpose = 'create' | 'replace' | 'read' | 'list-deliveries' | 'read-delivery' | 'cancel-delivery';
 
 /** One thing that can go wrong: a name in the document, and the very problem that the service answers with. */
 export interface ProblemExample {
@@ -44,6 +46,10 @@ const BAD_KEY = example(
   'malformed-idempotency-key',
 );
 
+const UNAUTHENTICATED = example(noCredential());
+
+const STORE_UNAVAILABLE = example(toProblem(new DatabaseUnavailable(false)), 'store-unavailable');
+
 const OF_EVERY_REQUEST = [
   example(toProblem(new Error())),
   example(new Problem('shutting-down', { detail: 'This instance is stopping.', retryAfterMs: 1_000 })),
@@ -54,12 +60,7 @@ function ofEveryWrite(isRepeatable: boolean): ProblemExample[] {
   return [
     example(new Problem('malformed-request', { detail: 'The body is not JSON.' })),
     BAD_KEY,
-    example(
-      new Problem('unauthenticated', {
-        detail: 'A valid credential is needed: "Authorization: Bearer ...".',
-        headers: { 'www-authenticate': 'Bearer realm="nexudus-bff"' },
-      }),
-    ),
+    UNAUTHENTICATED,
     example(
       new Problem('unsupported-media-type', {
         detail: 'The body must be application/json in UTF-8, not compressed.',
@@ -89,7 +90,15 @@ function ofEveryWrite(isRepeatable: boolean): ProblemExample[] {
       new Problem('idempotency-key-reused', { detail: 'This Idempotency-Key was used with another body.' }),
     ),
     example(toProblem(new QuotaExhausted(17_000))),
+    example(
+      new Problem('quota-exhausted', {
+        detail: 'As many deliveries wait as this service takes on.',
+        retryAfterMs: 17_000,
+      }),
+      'backlog-full',
+    ),
     example(toProblem(new UpstreamUnavailable('no-connection', 5_000))),
+    STORE_UNAVAILABLE,
     example(toProblem(new AccessDenied('missing-role', 300_000))),
     example(
       toProblem(new MessageRejected([{ propertyName: 'AiChannelSessionId', message: 'does not exist' }])),
@@ -101,11 +110,49 @@ function ofEveryWrite(isRepeatable: boolean): ProblemExample[] {
   ];
 }
 
+/** What can go wrong when a caller asks about its deliveries. */
+const OF_EVERY_DELIVERY = [
+  UNREADABLE,
+  UNAUTHENTICATED,
+  example(insufficientScope()),
+  example(
+    new Problem('not-found', { detail: 'Nothing is served under this path.' }),
+    'not-found-without-database',
+  ),
+  example(
+    new Problem('quota-exhausted', {
+      detail: 'This caller has 1000 requests under way already.',
+      retryAfterMs: 1_000,
+    }),
+  ),
+  STORE_UNAVAILABLE,
+  ...OF_EVERY_REQUEST,
+];
+
+const BAD_QUERY = example(
+  new Problem('malformed-request', {
+    detail: 'The query cannot be one.',
+    errors: [{ parameter: 'limit', detail: 'must be an integer from 1 to 100' }],
+  }),
+  'malformed-query',
+);
+
+const NO_SUCH_DELIVERY = example(
+  new Problem('delivery-not-found', { detail: 'There is no delivery with this id.' }),
+);
+
+const NOT_CANCELLABLE = example(
+  new Problem('delivery-not-cancellable', { detail: 'This delivery does not wait any more.' }),
+);
+
 /** Every problem that an operation can answer with. */
 export const PROBLEMS_OF: Readonly<Record<Purpose, readonly ProblemExample[]>> = {
   create: [...ofEveryWrite(false), ...OF_EVERY_REQUEST],
   replace: [BAD_ID, ...ofEveryWrite(true), example(toProblem(new MessageNotFound())), ...OF_EVERY_REQUEST],
   read: [UNREADABLE, ...OF_EVERY_REQUEST],
+  'list-deliveries': [BAD_QUERY, ...OF_EVERY_DELIVERY],
+  'read-delivery': [NO_SUCH_DELIVERY, ...OF_EVERY_DELIVERY],
+  'cancel-delivery': [NO_SUCH_DELIVERY, NOT_CANCELLABLE, ...OF_EVERY_DELIVERY],
 };
 
 /** As {@link PROBLEMS_OF} `read`, where the path names something that may not be there. */

@@ -3,6 +3,7 @@ import { LARGEST_ID } from '../chat-messages/chat-message.rules.js';
 import { Environment } from '../config/environment.js';
 import { PROBLEM_TYPES, type ProblemType } from '../problem-details/problem.catalogue.js';
 import type { ProblemError } from '../problem-details/problem.js';
+import { deliverySchemas } from './delivery.schemas.js';
 import type { Schema } from './describe.js';
 
 const { CHAT_MESSAGE_MAX_LENGTH } = new Environment();
@@ -69,6 +70,8 @@ const REPRESENTATION = {
   },
 } satisfies Record<keyof ChatMessageRepresentation, Schema>;
 
+const DELIVERY_SCHEMAS = deliverySchemas(REPRESENTATION);
+
 const FAULT = {
   pointer: {
     type: 'string',
@@ -77,7 +80,7 @@ const FAULT = {
   },
   parameter: {
     type: 'string',
-    description: 'The parameter of the path, where the fault is not in the body.',
+    description: 'The parameter of the path or the query, where the fault is not in the body.',
   },
   detail: { type: 'string', description: 'What was expected. Never the value that was sent.' },
 } satisfies Record<keyof ProblemError, Schema>;
@@ -92,6 +95,7 @@ const EXPLANATION = {
 
 /** Everything that has a name of its own, save the kinds of problems. */
 export const SCHEMAS = {
+  ...DELIVERY_SCHEMAS,
   ChatMessage: {
     type: 'object',
     description:

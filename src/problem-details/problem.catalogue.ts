@@ -53,6 +53,14 @@ export const PROBLEM_TYPES = {
     retryable: false,
     explanation: 'There is no chat message with this id that the caller may change.',
   },
+  'delivery-not-found': {
+    status: 404,
+    title: 'Delivery not found',
+    outcome: 'not-sent',
+    retryable: false,
+    explanation:
+      "The caller has no delivery with this id: there never was one, it is another caller's, or it was settled so long ago that it is forgotten. This request sent nothing.",
+  },
   'method-not-allowed': {
     status: 405,
     title: 'Method not allowed',
@@ -67,6 +75,14 @@ export const PROBLEM_TYPES = {
     retryable: true,
     explanation:
       'A request with the same Idempotency-Key is still running. Send this one again after Retry-After: it gets the answer of the first.',
+  },
+  'delivery-not-cancellable': {
+    status: 409,
+    title: 'Delivery not cancellable',
+    outcome: 'not-sent',
+    retryable: false,
+    explanation:
+      'Only a delivery that is still waiting can be cancelled: this one is being sent, or is settled already. The outcome "not-sent" is that of this request, which sent nothing; the delivery itself says what became of it.',
   },
   'payload-too-large': {
     status: 413,
@@ -135,7 +151,7 @@ export const PROBLEM_TYPES = {
     outcome: 'not-sent',
     retryable: true,
     explanation:
-      "Nexudus could not be reached or gave no token, or the keys of the issuer of the caller's token could not be fetched. The message was not sent. Send it again after Retry-After.",
+      "Nexudus could not be reached or gave no token, the keys of the issuer of the caller's token could not be fetched, or the store of this service cannot be reached. This request sent nothing. Send it again after Retry-After.",
   },
   'shutting-down': {
     status: 503,

@@ -1,7 +1,7 @@
 import type { ProblemType } from './problem.catalogue.js';
 
 const OUTCOMES = {
-  'not-sent': 'The message was not sent to Nexudus.',
+  'not-sent': 'This request sent nothing to Nexudus, or what Nexudus provably refused before running it.',
   rejected: 'Nexudus decided against the message.',
   unknown: 'The message may or may not exist in Nexudus now.',
 } as const;

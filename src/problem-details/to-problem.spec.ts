@@ -1,6 +1,7 @@
 import { HttpException } from '@nestjs/common';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { DatabaseUnavailable } from '../database/database.errors.js';
 import {
   AccessDenied,
   type AccessDeniedReason,
@@ -27,6 +28,23 @@ interface Body {
 }
 const bodyOf = (failure: unknown, sent?: 'create' | 'replace'): Body =>
   toProblem(failure, sent).toBody('/problems/', REQUEST) as Body;
+
+describe('a store that cannot be reached', () => {
+  const failure = new DatabaseUnavailable(true);
+
+  it('keeps the message from being sent, for the time being', () => {
+    expect(toProblem(failure)).toMatchObject({
+      slug: 'upstream-unavailable',
+      outcome: 'not-sent',
+      headers: { 'retry-after': '1' },
+    });
+  });
+
+  it('says nothing about a message that was handed over before', () => {
+    expect(bodyOf(failure, 'create')).toMatchObject({ status: 500, outcome: 'unknown', retryable: false });
+    expect(bodyOf(failure, 'replace')).toMatchObject({ status: 500, outcome: 'unknown', retryable: true });
+  });
+});
 
 describe('a failure of Nexudus', () => {
   const denied = (reason: AccessDeniedReason): AccessDenied => new AccessDenied(reason, 1_000);

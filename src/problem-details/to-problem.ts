@@ -18,7 +18,7 @@ export function toProblem(failure: unknown, sent?: 'create' | 'replace'): Proble
   if (isNexudusError(failure)) return fromNexudus(failure);
   if (failure instanceof DatabaseUnavailable && !sent) {
     return new Problem('upstream-unavailable', {
-      detail: 'The store of this service cannot be reached. The message was not sent.',
+      detail: 'The store of this service cannot be reached. This request sent nothing.',
       retryAfterMs: 1_000,
     });
   }
