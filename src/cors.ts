@@ -31,7 +31,7 @@ export async function allowOrigins(server: FastifyInstance, origins: readonly st
   if (origins.length === 0) return;
   await server.register(cors, {
     origin: [...origins],
-    methods: ['POST', 'PUT'],
+    methods: ['GET', 'POST', 'PUT', 'DELETE'],
     allowedHeaders: REQUEST_HEADERS,
     exposedHeaders: RESPONSE_HEADERS,
     maxAge: PREFLIGHT_MAX_AGE_S,

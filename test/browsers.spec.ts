@@ -31,7 +31,7 @@ describe('a web page of an origin that may call', () => {
       const answer = await preflight(service, origin);
       expect(answer.status).toBe(204);
       expect(answer.headers.get('access-control-allow-origin')).toBe(origin);
-      expect(names(answer, 'access-control-allow-methods')).toEqual(['post', 'put']);
+      expect(names(answer, 'access-control-allow-methods')).toEqual(['get', 'post', 'put', 'delete']);
       expect(names(answer, 'access-control-allow-headers').sort()).toEqual([
         'authorization',
         'content-type',
@@ -46,6 +46,19 @@ describe('a web page of an origin that may call', () => {
       expect(answer.headers.get('x-request-id')).toMatch(/./);
     }
     expect(service.sandbox.writes).toEqual([]);
+  });
+
+  it.each([
+    ['GET', '/v1/deliveries?state=accepted'],
+    ['GET', '/v1/deliveries/5f0c9a3e-7d3b-4b52-9d35-0f5a1c7a2e11'],
+    ['GET', '/v1/deliveries/5f0c9a3e-7d3b-4b52-9d35-0f5a1c7a2e11/events'],
+    ['DELETE', '/v1/deliveries/5f0c9a3e-7d3b-4b52-9d35-0f5a1c7a2e11'],
+    ['PUT', '/v1/chat-messages/1'],
+  ])('may ask to %s %s', async (method, path) => {
+    const answer = await preflight(await startService({ env }), APP, method, path);
+    expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([204, APP]);
+    expect(names(answer, 'access-control-allow-methods')).toContain(method.toLowerCase());
+    expect(names(answer, 'access-control-allow-headers')).toContain('authorization');
   });
 
   it.each([
