@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { promisify } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import { type ApiClient, createClient, NoAnswer, send, slugOf } from '../clients/typescript/client.js';
+import { codeOf, linesOf, printedBy } from './support/page-code.js';
 import { KEYS, startService, type TestService } from './support/service.js';
 
 const MESSAGE = { businessId: 1, content: 'See you at ten.' };
@@ -159,9 +157,7 @@ describe('the client', () => {
 });
 
 describe('the code in docs/clients.md', () => {
-  const [inBrowser = '', inNode = '', typed = ''] = [
-    ...readFileSync('docs/clients.md', 'utf8').matchAll(/^```[jt]s\n([^]*?)^```/gm),
-  ].map(([, code]) => code);
+  const [inBrowser = '', inNode = '', typed = ''] = codeOf('docs/clients.md');
 
   it.each([
     ['See you at ten.', /^Sent, as message \d+\.$/],
@@ -172,43 +168,22 @@ describe('the code in docs/clients.md', () => {
     const { url } = await startService();
     const service = JSON.stringify({ baseUrl: url, token: KEYS.everything });
     const message = JSON.stringify({ ...MESSAGE, content });
-    expect(await run(`${inBrowser}\nconsole.log(await say(${message}, ${service}));`)).toMatch(expected);
+    expect(await printedBy(`${inBrowser}\nconsole.log(await say(${message}, ${service}));`)).toMatch(
+      expected,
+    );
   });
 
   it('for Node sends a message, again where it was throttled', async () => {
     const { url, sandbox } = await startService({ env: { REQUEST_DEADLINE_MS: '500' } });
     sandbox.next({ kind: 'throttle', retryAfter: '1' });
-    const output = await run(inNode, { CHAT_URL: url, CHAT_TOKEN: KEYS.everything });
+    const output = await printedBy(inNode, MESSAGE.content, { CHAT_URL: url, CHAT_TOKEN: KEYS.everything });
     expect(output).toContain("content: 'See you at ten.'");
     expect(sandbox.messages.size).toBe(1);
   });
 
   it('for the typed client sends a message', async () => {
     const { url, sandbox } = await startService();
-    const lines: unknown[] = [];
-    const known = {
-      createClient,
-      send,
-      slugOf,
-      baseUrl: url,
-      currentAccessToken: () => KEYS.everything,
-      console: { log: (line: unknown) => lines.push(line) },
-    };
-    const code = typed.replace(/^import .*$/m, '');
-    // eslint-disable-next-line @typescript-eslint/no-implied-eval -- it is the page's own
-    const body = new Function(...Object.keys(known), `return (async () => {${code}})()`) as (
-      ...values: unknown[]
-    ) => Promise<void>;
-    await body(...Object.values(known));
-    expect(lines).toEqual([`message ${[...sandbox.messages.keys()].join()}`]);
+    const known = { createClient, send, slugOf, baseUrl: url, currentAccessToken: () => KEYS.everything };
+    expect(await linesOf(typed, known)).toEqual([`message ${[...sandbox.messages.keys()].join()}`]);
   });
-
-  async function run(code: string, env: Record<string, string> = {}): Promise<string> {
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['--input-type=module', '--eval', code, MESSAGE.content],
-      { env },
-    );
-    return stdout.trim();
-  }
 });

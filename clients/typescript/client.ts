@@ -1,5 +1,8 @@
 import createFetchClient, { type Client } from 'openapi-fetch';
+import { backOffMs, isProblem, pause, problemIn, retryAfterMs } from './answers.js';
 import type { components, paths } from './schema.js';
+
+export { isProblem };
 
 type Schemas = components['schemas'];
 
@@ -7,6 +10,10 @@ type Schemas = components['schemas'];
 export type ChatMessage = Schemas['ChatMessage'];
 /** A chat message as Nexudus has it. */
 export type ChatMessageRepresentation = Schemas['ChatMessageRepresentation'];
+/** A message that was handed over and is not settled yet. */
+export type AcceptedDelivery = Schemas['AcceptedDelivery'];
+/** The same when it is asked for, and what became of it: `outcome` is null until it is settled. */
+export type Delivery = Schemas['Delivery'];
 /** Everything that can go wrong, told apart by `status`, `outcome` and {@link slugOf}. */
 export type Problem = Schemas['Problem'];
 /** The stable name of a kind of problem. */
@@ -33,13 +40,6 @@ export function createClient({ baseUrl, token, fetch }: ClientOptions): ApiClien
     },
   });
   return client;
-}
-
-/** Whether an answer's body is a problem of this service, and not what something on the way put there. */
-export function isProblem(body: unknown): body is Problem {
-  return (
-    typeof body === 'object' && body !== null && 'outcome' in body && 'retryable' in body && 'type' in body
-  );
 }
 
 /** The kind of a problem, wherever its `type` is based: `quota-exhausted`. */
@@ -69,6 +69,10 @@ export type Sent =
       readonly retryAfterMs: number | undefined;
     };
 
+/** How handing over ended: it may be settled already, or the service may have nowhere to keep it and have sent it. */
+export type HandedOver =
+  Sent | { readonly ok: true; readonly delivery: AcceptedDelivery; readonly isReplayed: boolean };
+
 /**
  * The last attempt got no answer of the service. The message may exist; with the same key it is safe to send again, as
  * long as the service remembers the key.
@@ -84,9 +88,6 @@ export class NoAnswer extends Error {
   }
 }
 
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 10_000;
-
 /**
  * Sends a message, again and with the same idempotency key as long as that is safe: when the service calls its
  * problem `retryable`, and when no answer came at all. Never when the outcome of a create is unknown.
@@ -99,15 +100,43 @@ export async function send(
   message: ChatMessage,
   options: SendOptions = {},
 ): Promise<Sent> {
+  // The service hears how long is waited for it: then it answers, instead of being hung up on.
+  const sent = await sendRepeatedly(client, message, options, (leftS) => `wait=${leftS}`);
+  if ('delivery' in sent) throw new Error('The message was handed over, though nobody asked for it');
+  return sent;
+}
+
+/**
+ * Hands a message over, as safely as {@link send}: a service with a database keeps it and sends it when its turn comes.
+ * What becomes of it tell `settled` and `follow` of deliveries.ts, to any process that knows the id.
+ *
+ * @param options with how many seconds the service may take to settle it at once. Default 0
+ * @throws what {@link send} does
+ */
+export async function handOver(
+  client: ApiClient,
+  message: ChatMessage,
+  { waitS = 0, ...options }: SendOptions & { readonly waitS?: number } = {},
+): Promise<HandedOver> {
+  return sendRepeatedly(client, message, options, (leftS) =>
+    waitS > 0 ? `respond-async, wait=${Math.min(waitS, leftS)}` : 'respond-async',
+  );
+}
+
+async function sendRepeatedly(
+  client: ApiClient,
+  message: ChatMessage,
+  options: SendOptions,
+  prefer: (leftS: number) => string,
+): Promise<HandedOver> {
   const { id, attempts = 5, timeoutMs = 60_000, idempotencyKey = crypto.randomUUID() } = options;
   const endsAtMs = performance.now() + timeoutMs;
   const timeout = AbortSignal.timeout(timeoutMs);
   const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
 
   for (let attempt = 1; ; attempt++) {
-    const waitS = Math.max(1, Math.floor((endsAtMs - performance.now()) / 1000) - 1);
-    // The service hears how long is waited for it: then it answers, instead of being hung up on.
-    const header = { 'Idempotency-Key': `"${idempotencyKey}"`, Prefer: `wait=${waitS}` };
+    const leftS = Math.max(1, Math.floor((endsAtMs - performance.now()) / 1000) - 1);
+    const header = { 'Idempotency-Key': `"${idempotencyKey}"`, Prefer: prefer(leftS) };
     const result = await sendOnce(client, message, { id, header, signal }).catch((failure: unknown) => {
       options.signal?.throwIfAborted();
       return { failure };
@@ -133,33 +162,16 @@ async function sendOnce(
   client: ApiClient,
   body: ChatMessage,
   { id, header, signal }: Attempt,
-): Promise<Sent> {
+): Promise<HandedOver> {
   const { data, error, response } =
     id === undefined
       ? await client.POST('/v1/chat-messages', { params: { header }, body, signal })
       : await client.PUT('/v1/chat-messages/{id}', { params: { header, path: { id } }, body, signal });
-  // Only whoever prefers it is answered with a delivery.
-  if (data && 'state' in data) throw new Error('The message was handed over, though nobody asked for it');
-  if (data) return { ok: true, message: data, isReplayed: response.headers.has('Idempotency-Replayed') };
-  if (!isProblem(error)) throw new Error(`${response.status} ${response.statusText}, and not by the service`);
-  const seconds = Number(response.headers.get('Retry-After') ?? NaN);
-  return { ok: false, problem: error, retryAfterMs: Number.isFinite(seconds) ? seconds * 1000 : undefined };
-}
-
-/** Exponential, with full jitter: many that failed together do not come back together. */
-function backOffMs(attempt: number): number {
-  return Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - 1));
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      if (signal.aborted) reject(signal.reason as Error);
-      else resolve();
-    }
-  });
+  if (data) {
+    const isReplayed = response.headers.has('Idempotency-Replayed');
+    return 'state' in data
+      ? { ok: true, delivery: data, isReplayed }
+      : { ok: true, message: data, isReplayed };
+  }
+  return { ok: false, problem: problemIn(error, response), retryAfterMs: retryAfterMs(response) };
 }
