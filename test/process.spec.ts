@@ -293,23 +293,18 @@ describe('the log', () => {
 });
 
 describe('npm run sandbox', () => {
-  it('prints lines that do what they say', async () => {
-    const env = { PORT: '0', MANAGEMENT_PORT: '0', SANDBOX_PORT: '0' };
+  const env = { PORT: '0', MANAGEMENT_PORT: '0', SANDBOX_PORT: '0' };
+
+  it('prints lines that do what they say, to two replicas on one database', async () => {
     const sandbox = new Process('dist/sandbox/run.js', env, 'SIGTERM');
     await sandbox.line((line) => line.includes('Ctrl-C'));
-    expect(sandbox.lines.join('\n')).toContain('Nothing here is real');
+    const text = sandbox.lines.join('\n');
+    expect(text).toContain('Nothing here is real');
     const said: [number, number, string][] = [];
     for (const [index, line] of sandbox.lines.entries()) {
       if (!line.startsWith('curl ') || !line.includes(' -d ')) continue;
-      const [, method = ''] = / -X (\w+)/.exec(line) ?? [];
-      const [url = ''] = /http:\S+/.exec(line) ?? [];
-      const headers = [...line.matchAll(/-H '([^:]+): ([^']+)'/g)].map(([, name = '', value = '']) => [
-        name,
-        value,
-      ]);
-      const [, body = ''] = /-d '([^']+)'/.exec(line) ?? [];
-      const answer = await fetch(url, { method, headers: headers as [string, string][], body });
       const promised = Number(/\d{3}/.exec(sandbox.lines[index - 1] ?? '')?.[0]);
+      const answer = await performed(line);
       const { outcome = 'done' } = (await answer.json()) as { outcome?: string };
       said.push([promised, answer.status, outcome]);
     }
@@ -322,9 +317,32 @@ describe('npm run sandbox', () => {
       [502, 502, 'unknown'],
       [201, 201, 'done'],
     ]);
+    const operators = [...text.matchAll(/how things stand: (\S+)\/info/g)].map(([, url]) => url);
+    expect(operators).toHaveLength(2);
+    for (const url of operators) expect((await fetch(`${String(url)}/health/ready`)).status).toBe(200);
     sandbox.child.kill('SIGTERM');
     expect(await sandbox.exit()).toBe(0);
   });
+
+  it('is one replica without a database where none is wanted', async () => {
+    const sandbox = new Process('dist/sandbox/run.js', { ...env, SANDBOX_DATABASE: 'none' }, 'SIGTERM');
+    await sandbox.line((line) => line.includes('Ctrl-C'));
+    expect(sandbox.lines.filter((line) => line.includes('for operators'))).toHaveLength(1);
+    expect(sandbox.lines.join('\n')).not.toMatch(/replica|respond-async|\/v1\/deliveries/);
+    sandbox.child.kill('SIGTERM');
+    expect(await sandbox.exit()).toBe(0);
+  });
+
+  /** What a curl line does, as far as these lines go. */
+  async function performed(line: string): Promise<Response> {
+    const [, method = 'GET'] = / -X (\w+)/.exec(line) ?? [];
+    const [url = ''] = /http:[^\s"]+/.exec(line) ?? [];
+    const headers = [...line.matchAll(/-H '([^:]+): ([^']+)'/g)].map(
+      ([, name = '', value = '']) => [name, value] as [string, string],
+    );
+    const [, body] = /-d '([^']+)'/.exec(line) ?? [];
+    return fetch(url, { method, headers, ...(body !== undefined && { body }) });
+  }
 
   it('cannot be switched on in production', async () => {
     const sandbox = new Process('dist/sandbox/run.js', { NODE_ENV: 'production' });

@@ -1,7 +1,15 @@
-/** Where the running parts are, as a person needs them. */
-export interface Surroundings {
+/** One process of the service. */
+export interface Replica {
   readonly serviceUrl: string;
   readonly managementUrl: string;
+  readonly pid: number | undefined;
+}
+
+/** Where the running parts are, as a person needs them. */
+export interface Surroundings {
+  /** Two where there is a database, else one. */
+  readonly replicas: readonly Replica[];
+  readonly isDatabaseWanted: boolean;
   readonly nexudusUrl: string;
   readonly apiKey: string;
   /** The Id of a message that can be replaced. */
@@ -19,23 +27,53 @@ interface Try {
 export function instructions(at: Surroundings): string {
   const paint = (code: number, text: string): string =>
     at.hasColours ? `\u001b[${code}m${text}\u001b[0m` : text;
-  const tries = [...serviceTries(at), ...nexudusTries(at)];
+  const [one, two] = at.replicas;
+  if (one === undefined) throw new Error('There is no replica to try');
+  const tries = [
+    ...serviceTries(at, one),
+    ...(two === undefined ? [] : deliveryTries(at, one, two)),
+    ...nexudusTries(at),
+  ];
   return [
     '',
     `${paint(1, 'The service runs against a fake Nexudus.')} ${paint(33, 'Nothing here is real')}: no message reaches anybody,`,
     'and the API key in these lines works against this process only.',
     '',
-    `  the service   ${at.serviceUrl}   (the API as a page: ${at.serviceUrl}/docs)`,
-    `  for operators ${at.managementUrl}   (how things stand: ${at.managementUrl}/info)`,
+    ...(two === undefined ? alone(one, at) : together(at.replicas)),
     `  fake Nexudus  ${at.nexudusUrl}   (what it can play: curl ${at.nexudusUrl}/sandbox)`,
     '',
     ...tries.flatMap(({ see, curl }) => [paint(32, `# ${see}`), curl, '']),
-    `${paint(1, 'Ctrl-C')} stops both.`,
+    `${paint(1, 'Ctrl-C')} stops all.`,
     '',
   ].join('\n');
 }
 
-function serviceTries({ serviceUrl, apiKey, seededId, seededBusinessId }: Surroundings): Try[] {
+function alone({ serviceUrl, managementUrl }: Replica, { isDatabaseWanted }: Surroundings): string[] {
+  return [
+    ...(isDatabaseWanted
+      ? [
+          'No PostgreSQL starts on this machine: this is one replica without a database, which takes nothing',
+          'on to send it later.',
+          '',
+        ]
+      : []),
+    `  the service   ${serviceUrl}   (the API as a page: ${serviceUrl}/docs)`,
+    `  for operators ${managementUrl}   (how things stand: ${managementUrl}/info)`,
+  ];
+}
+
+function together(replicas: readonly Replica[]): string[] {
+  return [
+    'Two replicas share a PostgreSQL of their own: one quota, one token, and what one takes on the other sends.',
+    '',
+    ...replicas.flatMap(({ serviceUrl, managementUrl, pid }, index) => [
+      `  replica ${index + 1}     ${serviceUrl}   (the API as a page: ${serviceUrl}/docs; kill -9 ${pid ?? 0}: the other goes on)`,
+      `  for operators ${managementUrl}   (how things stand: ${managementUrl}/info)`,
+    ]),
+  ];
+}
+
+function serviceTries({ apiKey, seededId, seededBusinessId }: Surroundings, { serviceUrl }: Replica): Try[] {
   const write = (method: string, path: string, json: string): string =>
     `curl -i -w '\\n' -X ${method} ${serviceUrl}${path} -H 'Authorization: Bearer ${apiKey}' -H 'Content-Type: application/json' -d '${json}'`;
   const create = (content: string, businessId = '1'): string =>
@@ -64,6 +102,31 @@ function serviceTries({ serviceUrl, apiKey, seededId, seededBusinessId }: Surrou
     {
       see: '201, and when pasted again the same answer: one message, however often it is sent with this key',
       curl: keyed('See you at twelve.'),
+    },
+  ];
+}
+
+/** Handing over: what is taken on by one replica is known to the other. The shell keeps the ids. */
+function deliveryTries({ apiKey }: Surroundings, one: Replica, two: Replica): Try[] {
+  const authorization = `-H 'Authorization: Bearer ${apiKey}'`;
+  const handOver = (name: string, { serviceUrl }: Replica, content: string): string =>
+    `${name}=$(curl -sS -X POST ${serviceUrl}/v1/chat-messages ${authorization} -H 'Content-Type: application/json' ` +
+    `-H 'Prefer: respond-async' -d '{"businessId":1,"content":"${content}"}' ` +
+    `| tee /dev/stderr | sed 's/.*"id":"\\([^"]*\\)".*/\\1/'); echo`;
+  const ask = (method: string, { serviceUrl }: Replica, path = ''): string =>
+    `curl -i -w '\\n' -X ${method} "${serviceUrl}/v1/deliveries${path}" ${authorization}`;
+  return [
+    {
+      see: '202: replica 2 takes it on, and is done with it for now; Nexudus will throttle for 20 s',
+      curl: handOver('ID', two, 'sandbox:throttle=20'),
+    },
+    { see: '200: replica 1 knows how it stands, and when its turn comes', curl: ask('GET', one, '/$ID') },
+    { see: '202: another one, which has to wait as well', curl: handOver('NEXT', one, 'See you at one.') },
+    { see: '200: cancelled in time, so it is never sent', curl: ask('DELETE', two, '/$NEXT') },
+    { see: '200: both of them, the newest first', curl: ask('GET', two) },
+    {
+      see: '200: server-sent events, until the first one is done',
+      curl: `curl -N "${one.serviceUrl}/v1/deliveries/$ID/events" ${authorization}`,
     },
   ];
 }

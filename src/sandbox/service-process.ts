@@ -32,6 +32,10 @@ export class ServiceProcess {
     process.once('exit', () => this.child.kill('SIGKILL'));
   }
 
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
   /** True when the probe says ready; false when the service ended or took too long. */
   async isReady(readyUrl: string): Promise<boolean> {
     const deadlineMs = Date.now() + READY_WITHIN_MS;
