@@ -97,7 +97,7 @@ export interface paths {
         };
         /**
          * Follow a delivery until it is settled
-         * @description Server-sent events (the HTML standard, section 9.2). An event `state` comes at once and with every change; its data is the delivery as `GET /v1/deliveries/{id}` has it. The stream ends after the one that says that it is settled: whoever is cut off before simply asks again, and begins with how it stands then. Lines that begin with a colon keep the connection open. Served where the service has a database; elsewhere it answers 404 `not-found`.
+         * @description Server-sent events (the HTML standard, section 9.2). An event `state` comes at once, and with every change of its state and every attempt; its data is the delivery as `GET /v1/deliveries/{id}` has it. The stream ends after the one that says that it is settled: whoever is cut off before simply asks again, and begins with how it stands then. Lines that begin with a colon keep the connection open. Served where the service has a database; elsewhere it answers 404 `not-found`.
          */
         get: operations["followDelivery"];
         put?: never;

@@ -106,7 +106,7 @@ const EVENTS: Operation = {
   operationId: 'followDelivery',
   tags: ['Deliveries'],
   summary: 'Follow a delivery until it is settled',
-  description: `Server-sent events (the HTML standard, section 9.2). An event \`state\` comes at once and with every change; its data is the delivery as \`GET /v1/deliveries/{id}\` has it. The stream ends after the one that says that it is settled: whoever is cut off before simply asks again, and begins with how it stands then. Lines that begin with a colon keep the connection open. ${NEEDS_DATABASE}`,
+  description: `Server-sent events (the HTML standard, section 9.2). An event \`state\` comes at once, and with every change of its state and every attempt; its data is the delivery as \`GET /v1/deliveries/{id}\` has it. The stream ends after the one that says that it is settled: whoever is cut off before simply asks again, and begins with how it stands then. Lines that begin with a colon keep the connection open. ${NEEDS_DATABASE}`,
   parameters: parameters('DeliveryId', 'RequestId'),
   responses: {
     200: {
