@@ -13,12 +13,16 @@ const NOTHING: SharedState = { modules: [], start: () => Promise.resolve() };
 /** Loads what it takes to share a database only where there is one: the others start without it. */
 export async function sharedState({ database }: AppConfig): Promise<SharedState> {
   if (database === undefined) return NOTHING;
-  const { DatabaseModule } = await import('./database/database.module.js');
-  const { TokenVaultModule } = await import('./fleet/token-vault.module.js');
+  const [{ DatabaseModule }, { FleetModule }, { TokenVaultModule }] = await Promise.all([
+    import('./database/database.module.js'),
+    import('./fleet/fleet.module.js'),
+    import('./fleet/token-vault.module.js'),
+  ]);
   return {
-    modules: [DatabaseModule.register(database), TokenVaultModule.register()],
+    modules: [DatabaseModule.register(database), FleetModule.register(), TokenVaultModule.register()],
     start: async (app) => {
       await app.get(DatabaseModule).start(database);
+      await app.get(FleetModule).start();
     },
   };
 }

@@ -195,7 +195,7 @@ class Play {
       (error) => {
         if (actor.state !== 'waiting') this.#fault(`${actor.message.id} is refused while ${actor.state}`);
         actor.refusedAtMs = this.clock.nowMs();
-        actor.retryAfterMs = error.retryAfterMs;
+        if ('retryAfterMs' in error) actor.retryAfterMs = error.retryAfterMs;
         this.#leave(actor, 'refused');
       },
     );

@@ -37,6 +37,7 @@ export class Database implements Queries {
   #isPrepared = false;
   #stopLooking: () => void = () => undefined;
   #stopped = false;
+  readonly #beforeStop: (() => Promise<void>)[] = [];
 
   /**
    * @param connectionString asked for each new connection: it may change
@@ -124,7 +125,13 @@ export class Database implements Queries {
     return client;
   }
 
+  /** What is to be written down in the end, when nobody calls any more; the last to come is the first to go. */
+  beforeStop(work: () => Promise<void>): void {
+    this.#beforeStop.unshift(work);
+  }
+
   async stop(): Promise<void> {
+    for (const work of this.#beforeStop) await work();
     this.#stopped = true;
     this.#stopLooking();
     await this.#pool.end();
@@ -135,19 +142,23 @@ export class Database implements Queries {
       throw this.#explained(error, false);
     });
     let committing = false;
+    const query = async <R extends Row>(text: string, values: readonly unknown[] = []): Promise<R[]> => {
+      try {
+        return (await client.query<R>(text, [...values])).rows;
+      } catch (error) {
+        throw this.#explained(error, committing);
+      }
+    };
     try {
-      await client.query('begin');
-      const result = await work({
-        query: async <R extends Row>(text: string, values: readonly unknown[] = []) =>
-          (await client.query<R>(text, [...values])).rows,
-      });
+      await query('begin');
+      const result = await work({ query });
       committing = true;
-      await client.query('commit');
+      await query('commit');
       client.release();
       return result;
     } catch (error) {
       await this.#undo(client);
-      throw this.#explained(error, committing);
+      throw error;
     }
   }
 

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock/clock.js';
 import { NexudusConfig } from '../config/sections.js';
+import { DatabaseUnavailable } from '../database/database.errors.js';
 import { Deadline } from './deadline.js';
 import { QuotaExhausted } from './nexudus.errors.js';
 import { PacedCalls } from './paced-call.js';
@@ -33,7 +34,7 @@ export class AccountCheck {
       if (result.status === 200) return 'accepted';
       return result.status === 401 ? 'refused' : 'other-answer';
     } catch (error) {
-      if (error instanceof QuotaExhausted) return 'no-answer';
+      if (error instanceof QuotaExhausted || error instanceof DatabaseUnavailable) return 'no-answer';
       throw error;
     }
   }

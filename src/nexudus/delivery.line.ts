@@ -31,6 +31,8 @@ export interface DeliveryPlace extends Place {
 export interface DeliveryServer {
   /** Whether it could send one now: asked before it is given one. */
   readonly isAble: boolean;
+  /** How many it could take on at once, where it is able; 1 where it does not say. */
+  readonly room?: number;
   /** Its turn has come here. The place is to be left in the end, whatever happens. */
   send(deliveryId: string, place: DeliveryPlace): void;
 }
@@ -41,8 +43,16 @@ export abstract class DeliveryLine {
   abstract enter(transaction: Queries, ticket: DeliveryTicket): Promise<Standing>;
   /** Gives the place of one that waits to another: the later of two updates of one message. False if it has begun. */
   abstract replace(transaction: Queries, deliveryId: string, byDeliveryId: string): Promise<boolean>;
-  /** Takes one out that waits, in the transaction that cancels it. False when its turn has come. */
+  /**
+   * Takes one out that waits or holds, in the transaction that cancels or settles it. False while a replica that lives
+   * may be sending it.
+   */
   abstract withdraw(transaction: Queries, deliveryId: string): Promise<boolean>;
+  /**
+   * As `leaveAfter`, for one whose replica is gone, in the transaction that settles it. False while a replica that
+   * lives may be sending it.
+   */
+  abstract hold(transaction: Queries, deliveryId: string, ms: number): Promise<boolean>;
   /** After a transaction that changed who waits: somebody may be able to go. */
   abstract changed(): void;
   /** `undefined` when it does not wait any more. */

@@ -14,12 +14,14 @@ export abstract class Pacer {
    * Takes a write in.
    *
    * @throws QuotaExhausted when its turn would come too late; with the true time of the next free slot
+   * @throws DatabaseUnavailable where the quota is shared, and cannot be asked
    */
   abstract admit(write: PacedWrite): Place | Promise<Place>;
   /**
    * A slot for a call that is not a write: the token's, or a read. Goes before all writes, since they need it.
    *
    * @throws QuotaExhausted when there is none before the deadline
+   * @throws DatabaseUnavailable where the quota is shared, and cannot be asked
    */
   abstract call(deadline: Deadline): Promise<Slot>;
   /** Deadlines have moved, since the process stops: who can no longer be served in time hears so now. */

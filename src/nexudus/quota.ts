@@ -74,7 +74,7 @@ export interface Position {
  * kept back of a day. Knows calls, not who waits for them.
  */
 export class Quota {
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, 'nowMs'>;
   readonly #windows: Readonly<Record<CallKind, readonly WindowCounter[]>>;
   readonly #writeWindows: ReadonlySet<WindowCounter>;
   readonly #reserve: DayReserve;
@@ -86,7 +86,7 @@ export class Quota {
   #underWay = 0;
   #latencyMs = FIRST_LATENCY_MS;
 
-  constructor({ write, call, reserveShare }: PacerLimits, clock: Clock) {
+  constructor({ write, call, reserveShare }: PacerLimits, clock: Pick<Clock, 'nowMs'>) {
     this.#clock = clock;
     const counterOf = (window: QuotaWindow): WindowCounter => new WindowCounter(window);
     const [writeWindows, callWindows] = [write.map(counterOf), call.map(counterOf)];
@@ -94,6 +94,11 @@ export class Quota {
     this.#writeWindows = new Set(writeWindows);
     this.#reserve = new DayReserve(writeWindows, reserveShare);
     this.#forecast = new SlotForecast(callWindows, writeWindows);
+  }
+
+  /** How long a call may count after its end, in the longest of the windows. */
+  get longestHoldMs(): number {
+    return Math.max(0, ...this.#windows.write.map(({ holdMs }) => holdMs)) + LATE_MS;
   }
 
   /** How long a call is expected to take. */

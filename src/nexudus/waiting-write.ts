@@ -1,4 +1,5 @@
 import type { Clock } from '../clock/clock.js';
+import type { DatabaseUnavailable } from '../database/database.errors.js';
 import type { Deadline } from './deadline.js';
 import { QuotaExhausted } from './nexudus.errors.js';
 import type { Slot } from './quota.js';
@@ -18,7 +19,10 @@ export interface PacedWrite {
 /** A write that was taken in. It may ask for one slot after another, and must leave in the end. */
 export interface Place {
   /** Calls back, at once or later, with a slot, or with the reason why there will be none in time. */
-  requestSlot(granted: (slot: Slot) => void, refused: (error: QuotaExhausted) => void): void;
+  requestSlot(
+    granted: (slot: Slot) => void,
+    refused: (error: QuotaExhausted | DatabaseUnavailable) => void,
+  ): void;
   /** Gives up what it waits for, and lets the next of its session go. */
   leave(): void;
 }

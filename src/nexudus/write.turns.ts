@@ -89,7 +89,7 @@ export class WriteTurns {
         },
         (error) => {
           abandoned.removeEventListener('abort', abandon);
-          this.metrics.quotaRefused.inc({ reason: 'overtaken' });
+          if (error instanceof QuotaExhausted) this.metrics.quotaRefused.inc({ reason: 'overtaken' });
           reject(error);
         },
       );

@@ -1,0 +1,697 @@
+import type { Announcements } from '../database/announcements.js';
+import type { Clock } from '../clock/clock.js';
+import { DatabaseUnavailable } from '../database/database.errors.js';
+import type { Database, Queries } from '../database/database.js';
+import type { Deadline } from '../nexudus/deadline.js';
+import type { DeliveryServer, DeliveryTicket, Standing } from '../nexudus/delivery.line.js';
+import { QuotaExhausted } from '../nexudus/nexudus.errors.js';
+import type { PacerLimits } from '../nexudus/pacer.js';
+import type { CallEnd, CallKind, Quota, Slot } from '../nexudus/quota.js';
+import { TIMER_GRAIN_MS } from '../nexudus/slot-forecast.js';
+import type { PacedWrite } from '../nexudus/waiting-write.js';
+import type { AppLogger } from '../observability/app-logger.js';
+import {
+  aheadOf,
+  CALLS_LANE,
+  Gate,
+  isWaiting,
+  PRESENT_MS,
+  readLanes,
+  type Comer,
+  type Formers,
+  type Lane,
+  type NextTicket,
+  type Ticket,
+} from './gate.js';
+import { type Effect, GateQueue, type GateTurn, type GateWork, LINE_CHANNEL, TO_ALL } from './gate.queue.js';
+import { LinePlace, type LineRoom } from './line.place.js';
+import type { Replica } from './replica.js';
+import type { EndKind, SharedQuota } from './shared-quota.js';
+
+/** Slots that are given in one transaction: it holds up all replicas. */
+const MOST_GRANTS = 50;
+/** So that not all replicas look at the same moment. */
+const JITTER_MS = 8;
+/** A delivery of a dead replica waits for the ledger to say what became of it. */
+const ORPHAN_RESTS_MS = 5_000;
+const FLUSH_WITHIN_MS = 5_000;
+/** Deliveries take turns with each other, and not with the writes that somebody waits for. */
+const DELIVERIES_SUFFIX = ' (deliveries)';
+
+/**
+ * The one line of all replicas, and the one quota behind it. Whoever wants or frees something gives slots to all who
+ * may have one, here and in other replicas; those hear of it by an announcement, or find it when they look.
+ */
+export class SharedLine implements GateWork, LineRoom {
+  readonly #queue: GateQueue;
+  readonly #places = new Map<number, LinePlace>();
+  /** Calls that were handed out here, and whose end is not written down. */
+  readonly #mine = new Set<number>();
+  #server: DeliveryServer | undefined;
+  #lanes: readonly Lane[] = [];
+  #oldestSinceMs: number | undefined;
+  #throttledAt = 0;
+  #cancelTimer: (() => void) | undefined;
+  #timerAtMs = Infinity;
+  #isPumping = false;
+  #isLooking = false;
+  #isStopped = false;
+  /** Whether there are other replicas. */
+  hasOthers = true;
+
+  constructor(
+    limits: PacerLimits,
+    private readonly database: Database,
+    announcements: Announcements,
+    private readonly replica: Replica,
+    private readonly clock: Clock,
+    private readonly log: AppLogger,
+  ) {
+    this.#queue = new GateQueue(limits, database, announcements, replica, this, clock, log);
+    announcements.on(LINE_CHANNEL, (text) => {
+      if (text === undefined || text === TO_ALL || text.includes(replica.id)) void this.look();
+    });
+  }
+
+  get quota(): SharedQuota {
+    return this.#queue.quota;
+  }
+
+  get waiting(): number {
+    return this.#turns.reduce((sum, { waiting }) => sum + waiting, 0);
+  }
+
+  get oldestWaitMs(): number {
+    return this.#oldestSinceMs === undefined ? 0 : Math.max(0, this.quota.presentMs - this.#oldestSinceMs);
+  }
+
+  /** Takes a write in. */
+  admit({ caller, session, message, deadline, isReady = false }: PacedWrite): Promise<LinePlace> {
+    return this.#ask(deadline, async (turn) => {
+      const { gate, quota } = turn;
+      const { truth } = quota;
+      truth.see(caller);
+      const comer = { lane: caller, caller, replica: turn.replica, deliveryId: undefined, session, message };
+      const formers = await gate.formers(session, message);
+      const { ahead, own } = await gate.ahead(caller);
+      const calls = await gate.waitingIn(CALLS_LANE);
+      const dueAtMs = dueOf(truth, formers, { caller, ahead, ownAhead: own, calls });
+      if (!deadline.allowsAttempt(dueAtMs - gate.nowMs)) {
+        const all = { caller, ahead: gate.waiting - calls, ownAhead: own, calls };
+        const error = new QuotaExhausted(dueOf(truth, formers, all) - gate.nowMs);
+        return () => error;
+      }
+      const goesAtOnce =
+        isReady &&
+        gate.waiting === 0 &&
+        formers.session === undefined &&
+        formers.message === undefined &&
+        truth.allows('write', gate.nowMs) &&
+        truth.allowsCaller(caller);
+      const call = goesAtOnce ? turn.begin('write', turn.replica, caller) : undefined;
+      const state = goesAtOnce ? 'granted' : isReady ? 'wants' : 'admitted';
+      const seq = await gate.enter(comer, formers, dueAtMs, state, call);
+      return () => this.#placeOf(seq, comer, turn.replica, deadline, call);
+    });
+  }
+
+  /** A slot for a call that is not a write. */
+  async call(deadline: Deadline): Promise<Slot> {
+    const place = await this.#ask(deadline, async (turn) => {
+      const { gate, quota } = turn;
+      const before = await gate.waitingIn(CALLS_LANE);
+      const inMs = quota.truth.callAtMs(before) - gate.nowMs;
+      if (!deadline.allowsAttempt(inMs)) {
+        return () => new QuotaExhausted(inMs);
+      }
+      const comer = { ...NOBODY, lane: CALLS_LANE, caller: CALLS_LANE, replica: turn.replica };
+      const goesAtOnce = before === 0 && quota.truth.allows('call', gate.nowMs);
+      const call = goesAtOnce ? turn.begin('call', turn.replica, undefined) : undefined;
+      const state = goesAtOnce ? 'granted' : 'wants';
+      const seq = await gate.enter(comer, NO_FORMERS, gate.nowMs + inMs, state, call);
+      return () => this.#placeOf(seq, comer, turn.replica, deadline, call);
+    });
+    return new Promise((granted, refused) => {
+      place.requestSlot(
+        (slot) => {
+          granted({
+            get isHeld() {
+              return slot.isHeld !== false;
+            },
+            end: (end) => {
+              slot.end(end);
+              place.leave();
+            },
+          });
+        },
+        (error) => {
+          place.leave();
+          refused(error);
+        },
+      );
+    });
+  }
+
+  /** Puts a delivery at the end of its caller's, in that transaction. */
+  async enter(
+    transaction: Queries,
+    { deliveryId, caller, session, message }: DeliveryTicket,
+  ): Promise<Standing> {
+    const gate = await Gate.open(transaction);
+    const lane = caller + DELIVERIES_SUFFIX;
+    const formers = await gate.formers(session, message);
+    const { ahead, own } = await gate.ahead(lane);
+    const calls = await gate.waitingIn(CALLS_LANE);
+    const { view, presentMs } = this.quota;
+    const inMs = dueOf(view, formers, { caller, ahead, ownAhead: own, calls }) - presentMs;
+    const comer = { lane, caller, replica: undefined, deliveryId, session, message };
+    await gate.enter(comer, formers, gate.nowMs + inMs, 'wants');
+    await gate.close();
+    return { position: ahead + 1, estimatedInMs: Math.max(0, inMs) };
+  }
+
+  /** Gives the place of one delivery to another, unless something has come in behind it that would be overtaken. */
+  async replace(transaction: Queries, deliveryId: string, byDeliveryId: string): Promise<boolean> {
+    const gate = await Gate.open(transaction);
+    const ticket = await gate.ticketOfDelivery(deliveryId);
+    if (ticket === undefined || !isWaiting(ticket.state)) return false;
+    const formers = await gate.formers(ticket.session, ticket.message);
+    if ((formers.session ?? ticket.seq) !== ticket.seq || (formers.message ?? ticket.seq) !== ticket.seq) {
+      return false;
+    }
+    await transaction.query('update bff.line set delivery_id = $2 where seq = $1', [
+      ticket.seq,
+      byDeliveryId,
+    ]);
+    return true;
+  }
+
+  /** False while some replica that lives may be sending it. */
+  async withdraw(transaction: Queries, deliveryId: string): Promise<boolean> {
+    const gate = await Gate.open(transaction);
+    const ticket = await gate.ticketOfDelivery(deliveryId);
+    if (ticket === undefined || (await isInHands(gate, ticket))) return false;
+    await gate.leave(ticket);
+    await gate.close();
+    return true;
+  }
+
+  /** One that nobody sends any more holds up its session, and its message, for so long. False as in `withdraw`. */
+  async hold(transaction: Queries, deliveryId: string, ms: number): Promise<boolean> {
+    const gate = await Gate.open(transaction);
+    const ticket = await gate.ticketOfDelivery(deliveryId);
+    if (ticket === undefined || (await isInHands(gate, ticket))) return false;
+    await gate.hold(ticket, ms);
+    await gate.close();
+    return true;
+  }
+
+  /** `undefined` when it does not wait. */
+  async standing(deliveryId: string): Promise<Standing | undefined> {
+    const [row] = await this.database.query<{ lane: string; caller: string; own: string }>(
+      `select t.lane, t.caller, (select count(*) from bff.line as o where o.lane = t.lane and o.seq < t.seq
+          and o.state in ('admitted', 'wants', 'resting')) as own
+        from bff.line as t where t.delivery_id = $1 and t.state in ('admitted', 'wants', 'resting')`,
+      [deliveryId],
+    );
+    if (row === undefined) return undefined;
+    const lanes = await readLanes(this.database.query.bind(this.database));
+    const { ahead, own } = aheadOf(turnsOf(lanes), row.lane, Number(row.own));
+    const { view, presentMs } = this.quota;
+    const calls = waitingCalls(lanes);
+    const dueAtMs = view.writeAtMs({ caller: row.caller, ahead, ownAhead: own, calls });
+    return { position: ahead + 1, estimatedInMs: Math.max(0, dueAtMs - presentMs) };
+  }
+
+  serve(server: DeliveryServer): void {
+    this.#server = server;
+    this.pump();
+  }
+
+  /** Gives slots to all who may have one, soon. */
+  pump(): void {
+    if (this.#isPumping || this.#isStopped) return;
+    this.#isPumping = true;
+    const done = (): void => {
+      this.#isPumping = false;
+    };
+    this.#queue.add({ isDurable: false, run: () => Promise.resolve(done), failed: done });
+  }
+
+  /** Ends what replicas left behind whose lease is over. */
+  async reap(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#queue.add({
+        isDurable: false,
+        run: async (turn) => {
+          const dead = await turn.gate.query<{ id: string }>(
+            'delete from bff.replica where lease_until_ms < $1 and id <> $2 returning id',
+            [turn.gate.nowMs, turn.replica],
+          );
+          if (dead.length > 0) await this.#bury(turn, new Set(dead.map(({ id }) => id)));
+          return () => {
+            if (dead.length > 0)
+              this.log.warn({ replicas: dead.length }, 'Replicas are gone: what they held is free');
+            resolve();
+          };
+        },
+        failed: () => {
+          resolve();
+        },
+      });
+    });
+  }
+
+  /** How things stand by now; it costs nobody anything. */
+  async look(): Promise<void> {
+    if (this.#isLooking || this.#isStopped) return;
+    this.#isLooking = true;
+    try {
+      await this.#look();
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable))
+        this.log.error({ err: error }, 'The line could not be looked at');
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  /** Whoever of this replica's can no longer be served in time hears so now. */
+  async review(): Promise<void> {
+    const asking = [...this.#places.values()].filter(({ isAsking }) => isAsking);
+    if (asking.length === 0) return;
+    const rows = await this.database
+      .query<{ seq: string; own: string }>(
+        `select t.seq, (select count(*) from bff.line as o where o.lane = t.lane and o.seq < t.seq
+            and o.state in ('admitted', 'wants', 'resting')) as own
+          from bff.line as t where t.seq = any($1::bigint[])`,
+        [asking.map(({ seq }) => seq)],
+      )
+      .catch(() => []);
+    const { view, presentMs } = this.quota;
+    for (const { seq, own } of rows) {
+      const place = this.#places.get(Number(seq));
+      if (!place?.isAsking || place.deadline === undefined) continue;
+      const { caller, lane, deadline } = place;
+      const { ahead } = aheadOf(this.#turns, lane, Number(own));
+      const isCall = lane === CALLS_LANE;
+      const dueAtMs = isCall
+        ? view.callAtMs(Number(own))
+        : view.writeAtMs({ caller, ahead, ownAhead: Number(own), calls: waitingCalls(this.#lanes) });
+      if (!deadline.allowsAttempt(dueAtMs - presentMs)) place.refuse(this.tooLate(place));
+    }
+  }
+
+  /** Writes down what is left to be written, and leaves the others. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#cancelTimer?.();
+    for (const place of this.#places.values()) place.leave();
+    this.#queue.add({
+      isDurable: true,
+      run: async (turn) => {
+        await turn.gate.query('delete from bff.replica where id = $1', [turn.replica]);
+        await this.#bury(turn, new Set([turn.replica]));
+        return () => {
+          this.replica.giveUp();
+          this.#queue.stop();
+        };
+      },
+      failed: () => undefined,
+    });
+    await this.#queue.flush(FLUSH_WITHIN_MS);
+    this.#queue.stop();
+  }
+
+  // Of a place.
+
+  want(place: LinePlace): void {
+    this.#forPlace(place, async (turn, ticket) => {
+      if (ticket.state === 'admitted' || (ticket.state === 'granted' && ticket.call === place.lastCall)) {
+        if (place.isAsking) await turn.gate.want(ticket);
+      }
+      return () => {
+        if (ticket.state === 'granted' && ticket.call !== undefined) this.#handOut(place, ticket.call);
+      };
+    });
+  }
+
+  leave(place: LinePlace): void {
+    this.#places.delete(place.seq);
+    this.#forPlace(place, async (turn, ticket) => {
+      this.#takeBack(turn, place, ticket);
+      await turn.gate.leave(ticket);
+      return nothing;
+    });
+  }
+
+  retreat(place: LinePlace, afterMs: number): Promise<void> {
+    return this.#part(place, (turn, ticket) => turn.gate.rest(ticket, afterMs));
+  }
+
+  leaveAfter(place: LinePlace, ms: number): Promise<void> {
+    return this.#part(place, (turn, ticket) => turn.gate.hold(ticket, ms));
+  }
+
+  tooLate({ caller, lane }: LinePlace): QuotaExhausted | DatabaseUnavailable {
+    if (!this.database.isReachable) return new DatabaseUnavailable(false);
+    const { view, presentMs } = this.quota;
+    const calls = waitingCalls(this.#lanes);
+    if (lane === CALLS_LANE) return new QuotaExhausted(Math.max(0, view.callAtMs(calls) - presentMs));
+    const ownAhead = this.#turns.find(({ name }) => name === lane)?.waiting ?? 0;
+    const dueAtMs = view.writeAtMs({ caller, ahead: this.waiting, ownAhead, calls });
+    return new QuotaExhausted(Math.max(0, dueAtMs - presentMs));
+  }
+
+  // Of the gate.
+
+  async reconcile(turn: GateTurn): Promise<void> {
+    const known = new Set(this.#mine);
+    for (const ticket of await turn.gate.ticketsOf([turn.replica])) {
+      const place = this.#places.get(ticket.seq);
+      if (place !== undefined) {
+        // What was granted meanwhile is handed out when somebody looks.
+        if (ticket.call !== undefined && ticket.call > place.lastCall) known.add(ticket.call);
+      } else if (ticket.deliveryId === undefined) await turn.gate.leave(ticket);
+      else await turn.gate.rest(ticket, 0);
+    }
+    for (const [call, { replica }] of turn.quota.open) {
+      if (replica === turn.replica && !known.has(call)) turn.end(call, 'not-sent');
+    }
+  }
+
+  async finish(turn: GateTurn): Promise<Effect[]> {
+    const { gate, quota } = turn;
+    await gate.wake();
+    const effects: Effect[] = [];
+    let deliverable = this.#server?.isAble ? (this.#server.room ?? 1) : 0;
+    let grants = 0;
+    for (; grants < MOST_GRANTS && gate.waiting > 0; grants += 1) {
+      const ticket = await this.#next(turn, deliverable > 0);
+      if (ticket === undefined) break;
+      const kind: CallKind = ticket.lane === CALLS_LANE ? 'call' : 'write';
+      if (ticket.deliveryId !== undefined) deliverable -= 1;
+      const owner = ticket.replica ?? turn.replica;
+      const call = turn.begin(kind, owner, kind === 'write' ? ticket.caller : undefined);
+      await gate.grant(ticket, call, owner);
+      if (owner === turn.replica) {
+        effects.push(() => {
+          this.#granted(ticket, call, owner);
+        });
+      } else turn.tell(owner);
+    }
+    const lanes = gate.waiting === 0 ? [] : [...(await gate.lanes())];
+    const calls = await gate.waitingIn(CALLS_LANE);
+    const inMs = this.#quietForMs(turn, calls > 0 ? 'call' : 'write', grants === MOST_GRANTS);
+    effects.push(() => {
+      this.#lanes = calls > 0 ? [...lanes, callsLane(calls)] : lanes;
+      this.#wakeIn(inMs);
+      if (quota.throttledAt > this.#throttledAt) this.#throttled(quota.throttledAt);
+    });
+    return effects;
+  }
+
+  reborn(): void {
+    this.#mine.clear();
+    for (const [seq, place] of this.#places) {
+      if (place.life === this.replica.id) continue;
+      this.#places.delete(seq);
+      place.lose();
+    }
+  }
+
+  get #turns(): readonly Lane[] {
+    return turnsOf(this.#lanes);
+  }
+
+  async #next(turn: GateTurn, mayDeliver: boolean): Promise<NextTicket | undefined> {
+    const { gate, quota } = turn;
+    const { truth } = quota;
+    if (!truth.allows('call', gate.nowMs)) return undefined;
+    if ((await gate.waitingIn(CALLS_LANE)) > 0) {
+      const call = await gate.next([CALLS_LANE]);
+      if (call !== undefined) return call;
+    }
+    if (!truth.allows('write', gate.nowMs)) return undefined;
+    const lanes = await gate.lanes();
+    for (const { caller } of lanes) truth.see(caller);
+    const mayGo = lanes.filter(
+      ({ name, caller }) => (mayDeliver || !name.endsWith(DELIVERIES_SUFFIX)) && truth.allowsCaller(caller),
+    );
+    return gate.next(mayGo.map(({ name }) => name));
+  }
+
+  /** Until the quota, or the end of a rest, may let somebody go. */
+  #quietForMs({ gate, quota }: GateTurn, kind: CallKind, isUnfinished: boolean): number {
+    if (isUnfinished) return 0;
+    const untilMs = gate.nextUntilMs ?? Infinity;
+    const quotaAtMs = gate.waiting > 0 ? quota.truth.nextChangeAtMs(kind, gate.nowMs) : Infinity;
+    return Math.max(0, Math.min(untilMs, quotaAtMs) - gate.nowMs);
+  }
+
+  /** Pumps then, unless it does so sooner. */
+  #wakeIn(inMs: number, isKept = false): void {
+    const atMs = this.clock.nowMs() + inMs;
+    if (this.#isStopped || (isKept && this.#timerAtMs <= atMs)) return;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#timerAtMs = atMs;
+    if (inMs === Infinity) return;
+    const jitterMs = this.hasOthers ? Math.random() * JITTER_MS : 0;
+    // A timer drops the fraction: it would come just too early.
+    this.#cancelTimer = this.clock.after(Math.ceil(inMs + jitterMs), () => {
+      this.#timerAtMs = Infinity;
+      if (this.hasOthers) void this.look();
+      else this.pump();
+    });
+  }
+
+  async #look(): Promise<void> {
+    const [row] = await this.database.query<LookRow & Record<string, unknown>>(
+      `select ${PRESENT_MS} as now_ms, waiting, last_event,
+          (select min(until_ms) from bff.line where until_ms is not null) as until_ms
+        from bff.gate where id = 1`,
+    );
+    if (row === undefined) return;
+    if (Number(row.last_event) > this.quota.lastSeq) await this.#queue.catchUp();
+    this.quota.observe(row.now_ms);
+    if (row.waiting === 0) {
+      this.#lanes = [];
+      this.#oldestSinceMs = undefined;
+    } else {
+      this.#lanes = await readLanes(this.database.query.bind(this.database));
+      const [oldest] = await this.database.query<{ since_ms: number }>(
+        `select since_ms from bff.line where lane <> '' and state in ('admitted', 'wants', 'resting')
+          order by seq limit 1`,
+      );
+      this.#oldestSinceMs = oldest?.since_ms;
+    }
+    if ([...this.#places.values()].some(({ isAsking }) => isAsking)) await this.#collect();
+    const { throttledAt, view } = this.quota;
+    if (throttledAt > this.#throttledAt) this.#throttled(throttledAt);
+    const untilMs = row.until_ms ?? Infinity;
+    const kind = waitingCalls(this.#lanes) > 0 ? 'call' : 'write';
+    const { presentMs } = this.quota;
+    if (untilMs <= presentMs || (row.waiting > 0 && view.allows(kind, presentMs))) this.pump();
+    else {
+      const quotaAtMs = row.waiting > 0 ? view.nextChangeAtMs(kind, presentMs) : Infinity;
+      this.#wakeIn(Math.max(0, Math.min(untilMs, quotaAtMs) - presentMs), true);
+    }
+  }
+
+  /** Hands out what other replicas granted to this one's. */
+  async #collect(): Promise<void> {
+    const life = this.replica.id;
+    const rows = await this.database.query<{ seq: string; call: string }>(
+      "select seq, call from bff.line where replica = $1 and state = 'granted' and call is not null",
+      [life],
+    );
+    for (const { seq, call } of rows) {
+      const place = this.#places.get(Number(seq));
+      if (place?.life === life) this.#handOut(place, Number(call));
+    }
+  }
+
+  #granted(ticket: NextTicket, call: number, life: string): void {
+    const place = this.#places.get(ticket.seq);
+    if (place !== undefined) {
+      this.#handOut(place, call);
+      return;
+    }
+    if (ticket.deliveryId === undefined) return;
+    const own = this.#placeOf(ticket.seq, ticket, life, undefined, call);
+    this.#server?.send(ticket.deliveryId, own);
+  }
+
+  /** Nothing where it was handed out already. */
+  #handOut(place: LinePlace, call: number): void {
+    if (call <= place.lastCall || !place.isAsking) return;
+    place.lastCall = call;
+    place.grant(this.#slotOf(call, place.life));
+  }
+
+  #placeOf(
+    seq: number,
+    { lane, caller }: Pick<Comer, 'lane' | 'caller'>,
+    life: string,
+    deadline: Deadline | undefined,
+    call: number | undefined,
+  ): LinePlace {
+    const first = call === undefined ? undefined : { slot: this.#slotOf(call, life), call };
+    const place = new LinePlace(this, seq, lane, caller, life, deadline, first);
+    this.#places.set(seq, place);
+    return place;
+  }
+
+  #slotOf(call: number, life: string): Slot {
+    this.#mine.add(call);
+    const { replica } = this;
+    let isOver = false;
+    return {
+      get isHeld() {
+        return replica.isSureOf(life);
+      },
+      end: (end) => {
+        if (isOver) return;
+        isOver = true;
+        this.#end(call, end);
+      },
+    };
+  }
+
+  #end(call: number, end: CallEnd): void {
+    const retryAfterMs = end.kind === 'throttled' ? end.retryAfterMs : undefined;
+    const kind: EndKind = end.kind;
+    this.#queue.add({
+      isDurable: true,
+      run: (turn) => {
+        turn.end(call, kind, retryAfterMs);
+        return Promise.resolve(() => {
+          this.#mine.delete(call);
+        });
+      },
+      failed: () => undefined,
+    });
+  }
+
+  /** A slot that was granted and never handed out. */
+  #takeBack(turn: GateTurn, place: LinePlace, { call }: Ticket): void {
+    if (call !== undefined && call > place.lastCall) turn.end(call, 'not-sent');
+  }
+
+  async #part(place: LinePlace, work: (turn: GateTurn, ticket: Ticket) => Promise<void>): Promise<void> {
+    this.#places.delete(place.seq);
+    await new Promise<void>((resolve) => {
+      this.#forPlace(
+        place,
+        async (turn, ticket) => {
+          this.#takeBack(turn, place, ticket);
+          await work(turn, ticket);
+          return resolve;
+        },
+        resolve,
+      );
+    });
+  }
+
+  /** As soon as it can be done, unless the ticket is not that place's any more. */
+  #forPlace(
+    place: LinePlace,
+    work: (turn: GateTurn, ticket: Ticket) => Promise<Effect>,
+    otherwise: Effect = nothing,
+  ): void {
+    this.#queue.add({
+      isDurable: true,
+      run: async (turn) => {
+        const ticket = place.life === turn.replica ? await turn.gate.ticket(place.seq) : undefined;
+        return ticket?.replica === place.life ? work(turn, ticket) : otherwise;
+      },
+      failed: otherwise,
+    });
+  }
+
+  /** What these replicas held is free. */
+  async #bury(turn: GateTurn, dead: ReadonlySet<string>): Promise<void> {
+    for (const [call, { replica }] of turn.quota.open) if (dead.has(replica)) turn.end(call, 'unanswered');
+    for (const { seq } of await turn.gate.ticketsOf([...dead])) {
+      // Anew for each: that the former left has changed the link.
+      const ticket = await turn.gate.ticket(seq);
+      if (ticket === undefined) continue;
+      if (ticket.deliveryId === undefined) await turn.gate.leave(ticket);
+      else await turn.gate.rest(ticket, ORPHAN_RESTS_MS);
+    }
+  }
+
+  #throttled(at: number): void {
+    this.#throttledAt = at;
+    void this.review();
+  }
+
+  /** Asked while the gate is held, and answered when that is committed. */
+  #ask(
+    deadline: Deadline,
+    run: (turn: GateTurn) => Promise<() => LinePlace | QuotaExhausted>,
+  ): Promise<LinePlace> {
+    if (!this.database.isReachable || this.#isStopped) return Promise.reject(new DatabaseUnavailable(false));
+    return new Promise((resolve, reject) => {
+      let isOver = false;
+      const cancel = deadline.whenLate(() => {
+        isOver = true;
+        reject(new DatabaseUnavailable(false));
+      });
+      this.#queue.add({
+        isDurable: false,
+        run: async (turn) => {
+          if (isOver) return nothing;
+          const made = await run(turn);
+          return () => {
+            cancel();
+            const place = made();
+            if (place instanceof QuotaExhausted) reject(place);
+            else if (isOver) place.leave();
+            else resolve(place);
+          };
+        },
+        failed: (error) => {
+          cancel();
+          reject(error);
+        },
+      });
+    });
+  }
+}
+
+const NOBODY = { deliveryId: undefined, session: undefined, message: undefined };
+const NO_FORMERS: Formers = { session: undefined, message: undefined, dueAtMs: -Infinity };
+const nothing: Effect = () => undefined;
+
+interface LookRow {
+  readonly now_ms: number;
+  readonly waiting: number;
+  readonly last_event: string;
+  readonly until_ms: number | null;
+}
+
+/** When a write in this position can be expected to be sent: after the ones of its session and its message. */
+function dueOf(quota: Quota, { dueAtMs }: Formers, position: Parameters<Quota['writeAtMs']>[0]): number {
+  return Math.max(quota.writeAtMs(position), dueAtMs + quota.latencyMs + TIMER_GRAIN_MS);
+}
+
+/** Whether a replica that lives may be sending it. */
+async function isInHands(gate: Gate, { state, replica }: Ticket): Promise<boolean> {
+  if (state !== 'granted') return false;
+  const rows = await gate.query('select 1 from bff.replica where id = $1', [replica]);
+  return rows.length > 0;
+}
+
+function turnsOf(lanes: readonly Lane[]): readonly Lane[] {
+  return lanes.filter(({ name }) => name !== CALLS_LANE);
+}
+
+function waitingCalls(lanes: readonly Lane[]): number {
+  return lanes.find(({ name }) => name === CALLS_LANE)?.waiting ?? 0;
+}
+
+function callsLane(waiting: number): Lane {
+  return { name: CALLS_LANE, caller: CALLS_LANE, turn: 0, waiting };
+}

@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { TestPostgres, databaseEnvironment } from './support/postgres.js';
+import { KEYS, startService, type Answer, type TestService } from './support/service.js';
+import type { SandboxOptions } from '../src/sandbox/nexudus-sandbox.js';
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await TestPostgres.start();
+});
+afterAll(() => postgres.stop());
+
+const MESSAGE = { businessId: 1, content: 'x' };
+const OTHER = { authorization: `Bearer ${KEYS.businessesOneAndTwo}` };
+const statuses = (answers: readonly Answer[]): number[] => answers.map(({ status }) => status);
+const times = <T>(count: number, make: (n: number) => T): T[] =>
+  Array.from({ length: count }, (_, n) => make(n));
+
+/** Replicas on one database in front of one fake Nexudus. */
+async function startReplicas(
+  count: number,
+  limits: Record<string, string>,
+  options: SandboxOptions = {},
+): Promise<[TestService, ...TestService[]]> {
+  const env = { ...databaseEnvironment(await postgres.createDatabase()), ...limits };
+  const first = await startService({ env, sandbox: options });
+  const others = [];
+  for (let n = 1; n < count; n += 1) others.push(await startService({ env, sandbox: first.sandbox }));
+  return [first, ...others];
+}
+
+describe('replicas on one database', () => {
+  it.each(['sliding', 'fixed'] as const)(
+    'spend one quota together to the last call and never over it: %s',
+    async (windowShape) => {
+      const replicas = await startReplicas(
+        3,
+        { NEXUDUS_WRITE_LIMITS: '5/1s' },
+        { writeLimits: '5/1s', windowShape, windowOffsetMs: 317 },
+      );
+      const { sandbox } = replicas[0];
+      const answers = await Promise.all(
+        times(10, (n) => replicas.map(({ create }) => create({ ...MESSAGE, content: `${n}` }))).flat(),
+      );
+      expect(statuses(answers)).toEqual(Array(30).fill(201));
+      expect(sandbox.calls.filter(({ throttled }) => throttled)).toEqual([]);
+      const [first, last] = [sandbox.writes[0], sandbox.writes.at(-1)];
+      // Six windows full: five periods, and not a sixth.
+      expect((last?.receivedAtMs ?? 0) - (first?.receivedAtMs ?? 0)).toBeLessThan(6_000);
+    },
+  );
+
+  it('count the calls of all: logins, too', async () => {
+    const replicas = await startReplicas(3, { NEXUDUS_CALL_LIMITS: '2/1s' }, { callLimits: '2/1s' });
+    const answers = await Promise.all(replicas.map(({ create }) => create(MESSAGE)));
+    expect(statuses(answers)).toEqual([201, 201, 201]);
+    expect(replicas[0].sandbox.calls.filter(({ throttled }) => throttled)).toEqual([]);
+  });
+
+  it('say at once that the quota is spent, whoever spent it, with the true time', async () => {
+    const [one, two] = await startReplicas(2, { NEXUDUS_WRITE_LIMITS: '2/3s' });
+    if (two === undefined) throw new Error('no second replica');
+    expect(statuses(await Promise.all([one.create(MESSAGE), one.create(MESSAGE)]))).toEqual([201, 201]);
+    const askedAtMs = Date.now();
+    const refused = await two.create(MESSAGE, { prefer: 'wait=1' });
+    expect(Date.now() - askedAtMs).toBeLessThan(500);
+    expect(refused.status).toBe(429);
+    const retryAfter = Number(refused.headers.get('retry-after'));
+    expect(retryAfter).toBeGreaterThanOrEqual(2);
+    expect(retryAfter).toBeLessThanOrEqual(4);
+    expect((await two.create(MESSAGE)).status).toBe(201);
+  });
+
+  it('let callers take turns, wherever they call', async () => {
+    const [one, two] = await startReplicas(2, { NEXUDUS_WRITE_LIMITS: '2/400ms' });
+    if (two === undefined) throw new Error('no second replica');
+    const flood = times(12, (n) => one.create({ businessId: 1, content: `flood ${n}` }));
+    await one.sandbox.waitForCall(({ path }) => path.endsWith('openaichatmessages'));
+    expect((await two.create({ businessId: 1, content: 'modest' }, OTHER)).status).toBe(201);
+    const order = one.sandbox.writes.map(({ json }) => (json as { Content: string }).Content);
+    expect(order.indexOf('modest')).toBeLessThanOrEqual(4);
+    expect(statuses(await Promise.all(flood))).toEqual(Array(12).fill(201));
+  });
+
+  it('keep the order within a session, each message after the end of the former', async () => {
+    const replicas = await startReplicas(3, {});
+    const { sandbox } = replicas[0];
+    // So that each has its token, and is not held up by getting it.
+    await Promise.all(replicas.map(({ create }) => create(MESSAGE)));
+    const contents = times(12, (n) => `message ${n}`);
+    sandbox.next({ kind: 'slow', ms: 100 });
+    sandbox.next({ kind: 'throttle', retryAfter: '1' });
+    const answers: Promise<Answer>[] = [];
+    for (const [n, content] of contents.entries()) {
+      const replica = replicas[n % replicas.length] ?? replicas[0];
+      answers.push(replica.create({ businessId: 1, sessionId: 7, content }));
+      // One after the other on the wire, so that their order of arrival is certain.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(statuses(await Promise.all(answers))).toEqual(Array(12).fill(201));
+    const sent = [...sandbox.messages.values()].map(({ Content }) => Content);
+    expect(sent.filter((content) => content !== 'x')).toEqual(contents);
+  });
+
+  it('all pause when one of them is throttled', async () => {
+    const replicas = await startReplicas(3, {});
+    const { sandbox } = replicas[0];
+    await Promise.all(replicas.map(({ create }) => create(MESSAGE)));
+    sandbox.clearCalls();
+    sandbox.next({ kind: 'throttle', retryAfter: '2' });
+    const throttled = replicas[0].create(MESSAGE);
+    const { receivedAtMs } = await sandbox.waitForCall(({ status }) => status === 409);
+    const others = replicas.slice(1).map(({ create }) => create(MESSAGE));
+    expect(statuses(await Promise.all([throttled, ...others]))).toEqual([201, 201, 201]);
+    const sooner = sandbox.writes.filter((call) => {
+      const afterMs = call.receivedAtMs - receivedAtMs;
+      // What was on its way when the answer came is not held back.
+      return afterMs > 50 && afterMs < 2_000;
+    });
+    expect(sooner).toEqual([]);
+  });
+});
