@@ -9,12 +9,14 @@ import { PRESENT_MS } from './gate.js';
 import { Replica } from './replica.js';
 import { SharedLine } from './shared-line.js';
 
-/** A few times in the length of a lease. */
-const RENEW_EVERY_MS = 3_000;
+const LEASE_MS = 10_000;
+/** So that one that fails is tried again, twice. */
+const RENEWALS_PER_LEASE = 4;
 /** Longer than the pause after a throttle may last, where there are no windows. */
 const KEEP_SLACK_MS = 120_000;
 /** In one bite: nobody must wait for it. */
-const PRUNE_CALLS = 500;
+const PRUNE_EVENTS = 1_000;
+const MOST_BITES = 10;
 
 /** This process among the replicas: alive, in line, and tidy. */
 export class Fleet {
@@ -29,9 +31,10 @@ export class Fleet {
     announcements: Announcements,
     private readonly clock: Clock,
     private readonly log: AppLogger,
+    private readonly leaseMs = LEASE_MS,
   ) {
     const keepsMs = new Quota(limits, clock).longestHoldMs + KEEP_SLACK_MS;
-    this.#replica = new Replica(database, clock, keepsMs);
+    this.#replica = new Replica(database, clock, leaseMs, keepsMs);
     this.line = new SharedLine(limits, database, announcements, this.#replica, clock, log);
   }
 
@@ -54,7 +57,7 @@ export class Fleet {
         this.log.error({ err: error }, 'The lease could not be renewed');
     }
     if (this.#isStopped) return;
-    this.#cancelTick = this.clock.after(RENEW_EVERY_MS, () => void this.#tick());
+    this.#cancelTick = this.clock.after(this.leaseMs / RENEWALS_PER_LEASE, () => void this.#tick());
   }
 
   async #live(): Promise<void> {
@@ -67,18 +70,23 @@ export class Fleet {
     );
     this.line.hasOthers = others?.some === true;
     if (others?.gone) await this.line.reap();
-    await this.#prune();
+    for (let bite = 0; bite < MOST_BITES && (await this.#prune()); bite += 1);
   }
 
-  /** What no window of any replica can count any more. Only whole calls: one that has not ended still counts. */
-  async #prune(): Promise<void> {
-    await this.database.query(
-      `with over as (select seq, call from bff.quota_event
-          where call <> seq and at_ms < ${PRESENT_MS} - (select coalesce(max(keeps_ms), $1) from bff.replica)
-          order by seq limit ${PRUNE_CALLS})
+  /**
+   * What no window of any replica can count any more. Only whole calls: one that has not ended still counts.
+   *
+   * @returns whether there may be more
+   */
+  async #prune(): Promise<boolean> {
+    const rows = await this.database.query(
+      `with oldest as (select seq, call, at_ms from bff.quota_event order by seq limit ${PRUNE_EVENTS}),
+          over as (select seq, call from oldest where call <> seq
+            and at_ms < ${PRESENT_MS} - (select coalesce(max(keeps_ms), $1) from bff.replica))
         delete from bff.quota_event
-          where seq in (select seq from over union all select call from over)`,
+          where seq in (select seq from over union all select call from over) returning seq`,
       [KEEP_SLACK_MS],
     );
+    return rows.length >= PRUNE_EVENTS / 2;
   }
 }

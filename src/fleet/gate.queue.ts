@@ -114,10 +114,13 @@ export class GateQueue {
   }
 
   add(step: Step): void {
+    if (this.#isStopped) {
+      step.failed(new DatabaseUnavailable(false));
+      return;
+    }
     this.#steps.push(step);
     // What belongs together often comes in one go: the end of a call, and that its place is left.
-    if (!this.#isStopped)
-      this.#running ??= new Promise((resolve) => setImmediate(resolve)).then(() => this.#run());
+    this.#running ??= new Promise((resolve) => setImmediate(resolve)).then(() => this.#run());
   }
 
   /** Resolves when nothing is left to do, or after that time. */
@@ -165,7 +168,10 @@ export class GateQueue {
   async #turn(queries: Queries, taken: Step[]): Promise<Effect[]> {
     const gate = await Gate.open(queries, this.replica.id);
     if (!gate.isAlive) throw new LifeIsOver();
-    if (this.#isDirty || gate.lastEvent !== this.#quota.lastSeq) await this.#read(queries);
+    if (this.#isDirty || gate.lastEvent !== this.#quota.lastSeq) {
+      await this.#read(queries);
+      this.#quota.reached(gate.lastEvent);
+    }
     this.#quota.hold(gate.nowMs);
     const turn = new GateTurn(gate, this.#quota, this.replica.id, () => {
       this.#isDirty = true;
@@ -191,6 +197,8 @@ export class GateQueue {
     if (isOver) {
       try {
         await this.replica.register();
+        // After so long, ends may have come and gone that this process never heard of.
+        this.#isDirty = true;
         this.work.reborn();
         return;
       } catch (cause) {

@@ -90,12 +90,12 @@ export class LinePlace implements DeliveryPlace {
     await this.room.leaveAfter(this, ms);
   }
 
-  /** False when nobody asks for it any more. */
-  grant(slot: Slot): boolean {
+  /** Kept where nobody asks for it: until somebody does, or leaves. */
+  grant(slot: Slot): void {
     const granted = this.#granted;
     this.#settle();
-    granted?.(slot);
-    return granted !== undefined;
+    if (granted === undefined) this.#slot = slot;
+    else granted(slot);
   }
 
   refuse(error: QuotaExhausted | DatabaseUnavailable): void {

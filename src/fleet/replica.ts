@@ -3,9 +3,8 @@ import type { Clock } from '../clock/clock.js';
 import type { Queries } from '../database/database.js';
 import { PRESENT_MS } from './gate.js';
 
-const LEASE_MS = 10_000;
-/** This replica gives itself up so much earlier than the others do. */
-const MARGIN_MS = 2_000;
+/** This replica gives itself up by such a share of its lease earlier than the others do. */
+const MARGIN_SHARE = 1 / 5;
 
 /**
  * One life of this process among the replicas, as long as it renews its lease. Its id is a fencing token: after a
@@ -19,6 +18,7 @@ export class Replica {
   constructor(
     private readonly queries: Queries,
     private readonly clock: Clock,
+    private readonly leaseMs: number,
     private readonly keepsMs: number,
   ) {}
 
@@ -38,11 +38,11 @@ export class Replica {
     const begunAtMs = this.clock.nowMs();
     const rows = await this.queries.query(
       `update bff.replica set lease_until_ms = ${PRESENT_MS} + $2, keeps_ms = $3 where id = $1 returning id`,
-      [id, LEASE_MS, this.keepsMs],
+      [id, this.leaseMs, this.keepsMs],
     );
-    if (rows.length === 0 || id !== this.#id) return false;
-    this.#sureUntilMs = begunAtMs + LEASE_MS - MARGIN_MS;
-    return true;
+    if (id !== this.#id) return true;
+    this.#sureUntilMs = rows.length === 0 ? -Infinity : this.#sureAfter(begunAtMs);
+    return rows.length > 0;
   }
 
   /** Begins another life. */
@@ -51,14 +51,18 @@ export class Replica {
     const begunAtMs = this.clock.nowMs();
     await this.queries.query(
       `insert into bff.replica (id, lease_until_ms, keeps_ms) values ($1, ${PRESENT_MS} + $2, $3)`,
-      [id, LEASE_MS, this.keepsMs],
+      [id, this.leaseMs, this.keepsMs],
     );
     this.#id = id;
-    this.#sureUntilMs = begunAtMs + LEASE_MS - MARGIN_MS;
+    this.#sureUntilMs = this.#sureAfter(begunAtMs);
   }
 
   /** Nothing of this life is sent any more. */
   giveUp(): void {
     this.#sureUntilMs = -Infinity;
+  }
+
+  #sureAfter(renewedAtMs: number): number {
+    return renewedAtMs + this.leaseMs * (1 - MARGIN_SHARE);
   }
 }

@@ -54,7 +54,7 @@ export class SharedLine implements GateWork, LineRoom {
   #cancelTimer: (() => void) | undefined;
   #timerAtMs = Infinity;
   #isPumping = false;
-  #isLooking = false;
+  #looking: 'no' | 'yes' | 'again' = 'no';
   #isStopped = false;
   /** Whether there are other replicas. */
   hasOthers = true;
@@ -87,7 +87,7 @@ export class SharedLine implements GateWork, LineRoom {
 
   /** Takes a write in. */
   admit({ caller, session, message, deadline, isReady = false }: PacedWrite): Promise<LinePlace> {
-    return this.#ask(deadline, async (turn) => {
+    return this.#ask({ caller, lane: caller }, deadline, async (turn) => {
       const { gate, quota } = turn;
       const { truth } = quota;
       truth.see(caller);
@@ -117,32 +117,26 @@ export class SharedLine implements GateWork, LineRoom {
 
   /** A slot for a call that is not a write. */
   async call(deadline: Deadline): Promise<Slot> {
-    const place = await this.#ask(deadline, async (turn) => {
+    const place = await this.#ask<LinePlace | Slot>(CALLS, deadline, async (turn) => {
       const { gate, quota } = turn;
       const before = await gate.waitingIn(CALLS_LANE);
-      const inMs = quota.truth.callAtMs(before) - gate.nowMs;
-      if (!deadline.allowsAttempt(inMs)) {
-        return () => new QuotaExhausted(inMs);
+      if (before === 0 && quota.truth.allows('call', gate.nowMs)) {
+        const call = turn.begin('call', turn.replica, undefined);
+        return () => this.#slotOf(call, turn.replica);
       }
-      const comer = { ...NOBODY, lane: CALLS_LANE, caller: CALLS_LANE, replica: turn.replica };
-      const goesAtOnce = before === 0 && quota.truth.allows('call', gate.nowMs);
-      const call = goesAtOnce ? turn.begin('call', turn.replica, undefined) : undefined;
-      const state = goesAtOnce ? 'granted' : 'wants';
-      const seq = await gate.enter(comer, NO_FORMERS, gate.nowMs + inMs, state, call);
-      return () => this.#placeOf(seq, comer, turn.replica, deadline, call);
+      const inMs = quota.truth.callAtMs(before) - gate.nowMs;
+      if (!deadline.allowsAttempt(inMs)) return () => new QuotaExhausted(inMs);
+      const comer = { ...CALLS, replica: turn.replica, ...NOTHING_KNOWN };
+      const seq = await gate.enter(comer, NO_FORMERS, gate.nowMs + inMs, 'wants');
+      return () => this.#placeOf(seq, comer, turn.replica, deadline, undefined);
     });
+    if (!(place instanceof LinePlace)) return place;
     return new Promise((granted, refused) => {
       place.requestSlot(
         (slot) => {
-          granted({
-            get isHeld() {
-              return slot.isHeld !== false;
-            },
-            end: (end) => {
-              slot.end(end);
-              place.leave();
-            },
-          });
+          // Its ticket was for the wait alone.
+          place.leave();
+          granted(slot);
         },
         (error) => {
           place.leave();
@@ -264,15 +258,23 @@ export class SharedLine implements GateWork, LineRoom {
 
   /** How things stand by now; it costs nobody anything. */
   async look(): Promise<void> {
-    if (this.#isLooking || this.#isStopped) return;
-    this.#isLooking = true;
+    if (this.#isStopped) return;
+    if (this.#looking !== 'no') {
+      // What it is told of may have come after what is being read.
+      this.#looking = 'again';
+      return;
+    }
     try {
-      await this.#look();
+      do {
+        this.#looking = 'yes';
+        await this.#look();
+      } while (this.#hasToLookAgain);
     } catch (error) {
-      if (!(error instanceof DatabaseUnavailable))
+      if (!(error instanceof DatabaseUnavailable)) {
         this.log.error({ err: error }, 'The line could not be looked at');
+      }
     } finally {
-      this.#isLooking = false;
+      this.#looking = 'no';
     }
   }
 
@@ -306,10 +308,10 @@ export class SharedLine implements GateWork, LineRoom {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancelTimer?.();
-    for (const place of this.#places.values()) place.leave();
     this.#queue.add({
       isDurable: true,
       run: async (turn) => {
+        // Deliveries that were not sent are the others' now.
         await turn.gate.query('delete from bff.replica where id = $1', [turn.replica]);
         await this.#bury(turn, new Set([turn.replica]));
         return () => {
@@ -353,7 +355,7 @@ export class SharedLine implements GateWork, LineRoom {
     return this.#part(place, (turn, ticket) => turn.gate.hold(ticket, ms));
   }
 
-  tooLate({ caller, lane }: LinePlace): QuotaExhausted | DatabaseUnavailable {
+  tooLate({ caller, lane }: Pick<LinePlace, 'caller' | 'lane'>): QuotaExhausted | DatabaseUnavailable {
     if (!this.database.isReachable) return new DatabaseUnavailable(false);
     const { view, presentMs } = this.quota;
     const calls = waitingCalls(this.#lanes);
@@ -418,6 +420,10 @@ export class SharedLine implements GateWork, LineRoom {
       this.#places.delete(seq);
       place.lose();
     }
+  }
+
+  get #hasToLookAgain(): boolean {
+    return this.#looking === 'again' && !this.#isStopped;
   }
 
   get #turns(): readonly Lane[] {
@@ -521,11 +527,12 @@ export class SharedLine implements GateWork, LineRoom {
     if (ticket.deliveryId === undefined) return;
     const own = this.#placeOf(ticket.seq, ticket, life, undefined, call);
     this.#server?.send(ticket.deliveryId, own);
+    if (this.#server?.isAble) this.pump();
   }
 
   /** Nothing where it was handed out already. */
   #handOut(place: LinePlace, call: number): void {
-    if (call <= place.lastCall || !place.isAsking) return;
+    if (call <= place.lastCall) return;
     place.lastCall = call;
     place.grant(this.#slotOf(call, place.life));
   }
@@ -628,16 +635,17 @@ export class SharedLine implements GateWork, LineRoom {
   }
 
   /** Asked while the gate is held, and answered when that is committed. */
-  #ask(
+  #ask<T extends LinePlace | Slot>(
+    who: Pick<LinePlace, 'caller' | 'lane'>,
     deadline: Deadline,
-    run: (turn: GateTurn) => Promise<() => LinePlace | QuotaExhausted>,
-  ): Promise<LinePlace> {
-    if (!this.database.isReachable || this.#isStopped) return Promise.reject(new DatabaseUnavailable(false));
+    run: (turn: GateTurn) => Promise<() => T | QuotaExhausted>,
+  ): Promise<T> {
+    if (!this.database.isReachable) return Promise.reject(new DatabaseUnavailable(false));
     return new Promise((resolve, reject) => {
       let isOver = false;
       const cancel = deadline.whenLate(() => {
         isOver = true;
-        reject(new DatabaseUnavailable(false));
+        reject(this.tooLate(who));
       });
       this.#queue.add({
         isDurable: false,
@@ -646,10 +654,11 @@ export class SharedLine implements GateWork, LineRoom {
           const made = await run(turn);
           return () => {
             cancel();
-            const place = made();
-            if (place instanceof QuotaExhausted) reject(place);
-            else if (isOver) place.leave();
-            else resolve(place);
+            const answer = made();
+            if (answer instanceof QuotaExhausted) reject(answer);
+            else if (!isOver) resolve(answer);
+            else if (answer instanceof LinePlace) answer.leave();
+            else answer.end({ kind: 'not-sent' });
           };
         },
         failed: (error) => {
@@ -661,7 +670,9 @@ export class SharedLine implements GateWork, LineRoom {
   }
 }
 
-const NOBODY = { deliveryId: undefined, session: undefined, message: undefined };
+/** Who calls where it is not a write. */
+const CALLS = { caller: CALLS_LANE, lane: CALLS_LANE };
+const NOTHING_KNOWN = { deliveryId: undefined, session: undefined, message: undefined };
 const NO_FORMERS: Formers = { session: undefined, message: undefined, dueAtMs: -Infinity };
 const nothing: Effect = () => undefined;
 

@@ -91,6 +91,11 @@ export class SharedQuota {
     this.observe(nowMs);
   }
 
+  /** All events up to that one are in it, those that nobody needs any more left out. */
+  reached(seq: number): void {
+    this.#lastSeq = Math.max(this.#lastSeq, seq);
+  }
+
   /** Takes in the next event of the log; one that is there already changes nothing. */
   fold(event: QuotaEvent): void {
     if (event.seq <= this.#lastSeq) return;

@@ -1,0 +1,236 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { NEXT_TICKET } from '../src/fleet/gate.js';
+import { QuotaExhausted } from '../src/nexudus/nexudus.errors.js';
+import { TestPostgres } from './support/postgres.js';
+import { slotOf, TestReplica } from './support/replica.js';
+import { until } from './support/until.js';
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await TestPostgres.start();
+});
+afterAll(() => postgres.stop());
+
+const ANSWERED = { kind: 'answered' } as const;
+
+/** The log of calls, as `kind` of each event in order. */
+async function events({ database }: TestReplica): Promise<unknown[]> {
+  return (await database.query('select kind from bff.quota_event order by seq')).map(({ kind }) => kind);
+}
+
+async function enter(replica: TestReplica, deliveryId: string, session?: string): Promise<number> {
+  const { deliveries, database } = replica;
+  const ticket = { deliveryId, caller: 'caller', session, message: undefined };
+  const { position } = await database.transaction((transaction) => deliveries.enter(transaction, ticket));
+  deliveries.changed();
+  return position;
+}
+
+describe('the line of all replicas', () => {
+  it('hands a slot that one frees to another that waits, at once', async () => {
+    const url = await postgres.createDatabase();
+    const [one, two] = [await TestReplica.start(url), await TestReplica.start(url)];
+    const [first, second] = [await one.admit({ session: 's' }), await two.admit({ session: 's' })];
+    const slot = await slotOf(first);
+    const next = slotOf(second);
+    slot.end(ANSWERED);
+    const leftAtMs = Date.now();
+    first.leave();
+    await next;
+    expect(Date.now() - leftAtMs).toBeLessThan(500);
+  });
+
+  it('frees what a replica held that is gone', async () => {
+    const url = await postgres.createDatabase();
+    const limits = '1/200ms';
+    const [gone, other] = [await TestReplica.start(url, limits), await TestReplica.start(url, limits)];
+    expect((await slotOf(await gone.admit({ session: 's' }))).isHeld).toBe(true);
+    const waiting = slotOf(await other.admit({ session: 's' }));
+    await gone.kill();
+    expect((await waiting).isHeld).toBe(true);
+    expect(await events(other)).toEqual(['write', 'unanswered', 'write']);
+  });
+
+  it('lets nothing be sent by a replica that was frozen past its lease', async () => {
+    const url = await postgres.createDatabase();
+    const [frozen, other] = [await TestReplica.start(url), await TestReplica.start(url)];
+    const place = await frozen.admit({ session: 's' });
+    const slot = await slotOf(place);
+    const behind = slotOf(await other.admit({ session: 's' }));
+    frozen.freeze();
+    await behind;
+    // It wakes up: it does not know yet, but its clock does.
+    expect(slot.isHeld).toBe(false);
+    frozen.clock.isFrozen = false;
+    slot.end(ANSWERED);
+    await expect(slotOf(place)).rejects.toThrow('The database is not available');
+    // It lives on under another name, and ends nothing that was ended for it.
+    expect((await slotOf(await frozen.admit())).isHeld).toBe(true);
+    expect(await events(other)).toEqual(['write', 'unanswered', 'write', 'write']);
+    expect(frozen.errors).toEqual([]);
+  });
+
+  it('goes by the clock of the database alone', async () => {
+    const url = await postgres.createDatabase();
+    const limits = '1/1h';
+    const [one, two] = [await TestReplica.start(url, limits), await TestReplica.start(url, limits)];
+    const place = await one.admit();
+    (await slotOf(place)).end(ANSWERED);
+    place.leave();
+    two.clock.aheadMs = 4 * 3_600_000;
+    two.pacer.windows();
+    await expect(two.admit()).rejects.toBeInstanceOf(QuotaExhausted);
+  });
+
+  it('knows what was called before a replica came', async () => {
+    const url = await postgres.createDatabase();
+    const limits = '2/1h';
+    const one = await TestReplica.start(url, limits);
+    for (const end of [ANSWERED, { kind: 'not-sent' }] as const) {
+      const place = await one.admit();
+      (await slotOf(place)).end(end);
+      place.leave();
+    }
+    await slotOf(await one.admit());
+    const late = await TestReplica.start(url, limits);
+    await expect(late.admit()).rejects.toBeInstanceOf(QuotaExhausted);
+  });
+
+  it('lets calls that are not writes go first', async () => {
+    const url = await postgres.createDatabase();
+    const one = await TestReplica.start(url, 'off', '1/300ms');
+    await slotOf(await one.admit()).then((slot) => {
+      slot.end(ANSWERED);
+    });
+    const order: string[] = [];
+    const write = slotOf(await one.admit()).then((slot) => {
+      order.push('write');
+      slot.end(ANSWERED);
+    });
+    const { Deadline } = await import('../src/nexudus/deadline.js');
+    const call = one.pacer.call(new Deadline(one.clock, 10_000)).then((slot) => {
+      order.push('call');
+      slot.end(ANSWERED);
+    });
+    await Promise.all([write, call]);
+    expect(order).toEqual(['call', 'write']);
+  });
+});
+
+describe('deliveries in the line', () => {
+  it('wait for those before them, and have a slot when their turn comes', async () => {
+    const url = await postgres.createDatabase();
+    const one = await TestReplica.start(url, '1/300ms');
+    one.serve();
+    expect(await enter(one, 'a')).toBe(1);
+    await until(() => one.sent.length === 1);
+    await enter(one, 'b');
+    expect((await one.deliveries.standing('b'))?.position).toBe(1);
+    expect(await one.deliveries.standing('a')).toBeUndefined();
+    const [a] = one.sent;
+    if (a === undefined) throw new Error('nothing was sent');
+    expect(a.deliveryId).toBe('a');
+    (await slotOf(a.place)).end(ANSWERED);
+    a.place.leave();
+    await until(() => one.sent.length === 2);
+    expect(await events(one)).toEqual(['write', 'answered', 'write']);
+  });
+
+  it('go behind the writes of their session, and hold it up as long as they say', async () => {
+    const url = await postgres.createDatabase();
+    const one = await TestReplica.start(url);
+    one.serve();
+    const former = await one.admit({ session: 's' });
+    await enter(one, 'a', 's');
+    const later = await one.admit({ session: 's' });
+    expect(one.sent).toEqual([]);
+    former.leave();
+    await until(() => one.sent.length === 1);
+    const leftAtMs = Date.now();
+    await one.sent[0]?.place.leaveAfter(400);
+    await slotOf(later);
+    expect(Date.now() - leftAtMs).toBeGreaterThanOrEqual(400);
+    expect(await events(one)).toEqual(['write', 'not-sent', 'write', 'not-sent', 'write']);
+  });
+
+  it('keep their place when they retreat, for whichever replica comes to it', async () => {
+    const url = await postgres.createDatabase();
+    const one = await TestReplica.start(url);
+    one.serve();
+    await enter(one, 'a', 's');
+    await enter(one, 'b', 's');
+    await until(() => one.sent.length === 1);
+    await one.sent[0]?.place.retreat(200);
+    expect((await one.deliveries.standing('a'))?.position).toBe(1);
+    await until(() => one.sent.length === 2);
+    expect(one.sent.map(({ deliveryId }) => deliveryId)).toEqual(['a', 'a']);
+  });
+
+  it('are taken out while they wait, and not when they may be under way', async () => {
+    const url = await postgres.createDatabase();
+    const one = await TestReplica.start(url);
+    const former = await one.admit({ session: 's' });
+    await enter(one, 'a', 's');
+    await enter(one, 'b', 's');
+    const withdraw = (id: string): Promise<boolean> =>
+      one.database.transaction((transaction) => one.deliveries.withdraw(transaction, id));
+    expect(await withdraw('a')).toBe(true);
+    one.serve();
+    former.leave();
+    await until(() => one.sent.length === 1);
+    expect(one.sent[0]?.deliveryId).toBe('b');
+    expect(await withdraw('b')).toBe(false);
+    expect(await withdraw('unheard of')).toBe(false);
+  });
+
+  it('give their place to a later one, unless that would overtake', async () => {
+    const url = await postgres.createDatabase();
+    const one = await TestReplica.start(url);
+    await enter(one, 'a', 's');
+    const replace = (id: string, by: string): Promise<boolean> =>
+      one.database.transaction((transaction) => one.deliveries.replace(transaction, id, by));
+    expect(await replace('a', 'b')).toBe(true);
+    expect(await one.deliveries.standing('a')).toBeUndefined();
+    expect((await one.deliveries.standing('b'))?.position).toBe(1);
+    await one.admit({ session: 's' });
+    expect(await replace('b', 'c')).toBe(false);
+  });
+
+  it('of a replica that is gone wait for what the ledger says', async () => {
+    const url = await postgres.createDatabase();
+    const [gone, other] = [await TestReplica.start(url), await TestReplica.start(url)];
+    gone.serve();
+    await enter(gone, 'a', 's');
+    await until(() => gone.sent.length === 1);
+    other.serve();
+    const behind = slotOf(await other.admit({ session: 's' }));
+    await gone.kill();
+    const hold = (): Promise<boolean> =>
+      other.database.transaction((transaction) => other.deliveries.hold(transaction, 'a', 300));
+    while (!(await hold()));
+    other.deliveries.changed();
+    await behind;
+    expect(other.sent).toEqual([]);
+    expect((await events(other)).slice(0, 2)).toEqual(['write', 'unanswered']);
+  });
+
+  it('cost the next no more, however many stand behind it', async () => {
+    const one = await TestReplica.start(await postgres.createDatabase(), '1/1h');
+    const { database } = one;
+    await database.query(
+      `insert into bff.line (seq, lane, caller, delivery_id, session, after_session, state, since_ms, due_ms)
+        select n, 'lane ' || n % 10, 'caller', 'd' || n, 's' || n / 100, nullif(n - n % 100, n), 'wants', 0, 0
+          from generate_series(1, 200000) as n`,
+    );
+    await database.query('analyze bff.line');
+    const plan = await database.query<{ 'QUERY PLAN': string }>(
+      `explain (analyze, format text) ${NEXT_TICKET.replace('$1', "array['lane 1', 'lane 0']")}`,
+    );
+    const lines = plan.map((line) => line['QUERY PLAN']).join('\n');
+    expect(lines).toContain('line_next');
+    expect(lines).not.toContain('Seq Scan');
+    // No more rows were looked at than lanes were asked for.
+    const looked = [...lines.matchAll(/rows=(\d+)(?:\.\d+)? loops=\d+\)/g)].map(([, rows]) => Number(rows));
+    expect(Math.max(...looked)).toBeLessThanOrEqual(2);
+  });
+});
