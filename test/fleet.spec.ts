@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestPostgres, databaseEnvironment } from './support/postgres.js';
 import { KEYS, startService, type Answer, type TestService } from './support/service.js';
+import { TcpProxy } from './support/tcp-proxy.js';
 import type { SandboxOptions } from '../src/sandbox/nexudus-sandbox.js';
 
 let postgres: TestPostgres;
@@ -117,5 +118,62 @@ describe('replicas on one database', () => {
       return afterMs > 50 && afterMs < 2_000;
     });
     expect(sooner).toEqual([]);
+  });
+});
+
+describe('without their database', () => {
+  const ways: TcpProxy[] = [];
+  afterAll(async () => {
+    for (const way of ways) await way.stop();
+  });
+  const startWay = async (): Promise<TcpProxy> => {
+    const way = await TcpProxy.to(postgres.port);
+    ways.push(way);
+    return way;
+  };
+
+  it('replicas send nothing and say so at once, and go on when it is back', async () => {
+    const way = await startWay();
+    const url = await postgres.createDatabase();
+    const env = databaseEnvironment(url.replace(`:${postgres.port}/`, `:${way.ownPort}/`));
+    const { create, sandbox, manage } = await startService({ env });
+    expect((await create(MESSAGE)).status).toBe(201);
+    way.cut();
+    const first = await create(MESSAGE);
+    const askedAtMs = Date.now();
+    const second = await create(MESSAGE);
+    expect(Date.now() - askedAtMs).toBeLessThan(500);
+    for (const refused of [first, second]) {
+      expect(refused.status).toBe(503);
+      expect(refused.json).toMatchObject({
+        type: '/problems/upstream-unavailable',
+        outcome: 'not-sent',
+        retryable: true,
+      });
+    }
+    expect((await manage('/health/ready')).status).toBe(503);
+    expect(sandbox.writes).toHaveLength(1);
+    way.mend();
+    while ((await manage('/health/ready')).status !== 200);
+    expect((await create(MESSAGE)).status).toBe(201);
+  });
+
+  it('what waits goes on waiting, and is sent when it is back in time', async () => {
+    const way = await startWay();
+    const url = await postgres.createDatabase();
+    const env = {
+      ...databaseEnvironment(url.replace(`:${postgres.port}/`, `:${way.ownPort}/`)),
+      NEXUDUS_WRITE_LIMITS: '1/2s',
+    };
+    const { create, sandbox, manage } = await startService({ env, sandbox: { writeLimits: '1/2s' } });
+    expect((await create(MESSAGE)).status).toBe(201);
+    const waiting = create(MESSAGE);
+    while (!(await manage('/metrics')).text.includes('nexudus_quota_waiting 1'));
+    way.cut();
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    expect(sandbox.writes).toHaveLength(1);
+    way.mend();
+    expect((await waiting).status).toBe(201);
+    expect(sandbox.calls.filter(({ throttled }) => throttled)).toEqual([]);
   });
 });

@@ -355,13 +355,18 @@ export class SharedLine implements GateWork, LineRoom {
     return this.#part(place, (turn, ticket) => turn.gate.hold(ticket, ms));
   }
 
-  tooLate({ caller, lane }: Pick<LinePlace, 'caller' | 'lane'>): QuotaExhausted | DatabaseUnavailable {
+  tooLate(who: Pick<LinePlace, 'caller' | 'lane'>): QuotaExhausted | DatabaseUnavailable {
     if (!this.database.isReachable) return new DatabaseUnavailable(false);
     const { view, presentMs } = this.quota;
+    // As if it came anew: all others that wait are before it then.
+    const itself = who instanceof LinePlace ? 1 : 0;
+    const inLane = this.#lanes.find(({ name }) => name === who.lane)?.waiting ?? 0;
+    const ownAhead = Math.max(0, inLane - itself);
     const calls = waitingCalls(this.#lanes);
-    if (lane === CALLS_LANE) return new QuotaExhausted(Math.max(0, view.callAtMs(calls) - presentMs));
-    const ownAhead = this.#turns.find(({ name }) => name === lane)?.waiting ?? 0;
-    const dueAtMs = view.writeAtMs({ caller, ahead: this.waiting, ownAhead, calls });
+    const dueAtMs =
+      who.lane === CALLS_LANE
+        ? view.callAtMs(ownAhead)
+        : view.writeAtMs({ caller: who.caller, ahead: Math.max(0, this.waiting - itself), ownAhead, calls });
     return new QuotaExhausted(Math.max(0, dueAtMs - presentMs));
   }
 
