@@ -5,6 +5,8 @@ import { createLogger } from './observability/json-logger.js';
 
 /** EX_CONFIG of sysexits.h: restarting does not help, somebody has to change the configuration. */
 const EXIT_CONFIG = 78;
+/** EX_USAGE of the same. */
+const EXIT_USAGE = 64;
 /** What a stop may take beyond the time for requests: closing sockets, the last lines of the log. */
 const EXIT_GRACE_MS = 2_000;
 
@@ -12,7 +14,10 @@ let logger = createLogger('info');
 let app: RunningApp | undefined;
 let shutdownTimeoutMs = 0;
 let stopping = false;
-let exitCode = 0;
+/** Without one the service runs. */
+const [, , command] = process.argv;
+/** Of one that is told to stop. A command is not done then. */
+let exitCode = command === undefined ? 0 : 1;
 
 // First of all: process 1 of a container ignores a signal that nobody listens for. A second one changes nothing.
 process.on('SIGTERM', stop);
@@ -37,15 +42,27 @@ try {
   const config = loadConfig(process.env, hostname());
   logger = createLogger(config.observability.logLevel);
   shutdownTimeoutMs = config.http.shutdownTimeoutMs;
-  app = await startApp(config, logger);
-  logger.info({ port: app.apiPort, managementPort: app.managementPort }, 'ready');
+  if (command === undefined) {
+    app = await startApp(config, logger);
+    logger.info({ port: app.apiPort, managementPort: app.managementPort }, 'ready');
+  } else if (command === 'migrate') {
+    const { migrateDatabase } = await import('./migrate.command.js');
+    await migrateDatabase(config, logger);
+    exit(0);
+  } else {
+    logger.error({ command }, 'There is one command, migrate; without one the service starts');
+    exit(EXIT_USAGE);
+  }
 } catch (error) {
   const faults = configFaults(error);
   if (faults) {
     for (const { variable, expected } of faults) logger.error({ variable }, `${variable} ${expected}`);
     logger.error({ faults: faults.length }, 'The configuration is not usable');
   } else {
-    logger.fatal({ err: error }, 'The service could not start');
+    logger.fatal(
+      { err: error },
+      command === undefined ? 'The service could not start' : 'The command failed',
+    );
   }
   exit(faults ? EXIT_CONFIG : 1);
 }

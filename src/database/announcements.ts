@@ -11,6 +11,9 @@ const LOOK_EVERY_MS = 1_000;
 /** Where the database cannot announce anything. */
 const POLL_EVERY_MS = 200;
 const AGAIN_AFTER_MS = 500;
+/** A connection on which nothing is said looks the same as one that is half open. */
+const PROBE_EVERY_MS = 5_000;
+const PROBE = { text: 'select 1', query_timeout: 2_000 };
 const CANNOT_ANNOUNCE: readonly DatabaseBackend[] = ['cockroachdb', 'yugabytedb'];
 
 /**
@@ -21,7 +24,8 @@ export class Announcements {
   readonly #listeners = new Map<string, Listener>();
   readonly #canAnnounce: boolean;
   #client: pg.Client | undefined;
-  #cancel: (() => void)[] = [];
+  #cancelTick: () => void = () => undefined;
+  #cancelNext: () => void = () => undefined;
   #stopped = false;
 
   constructor(
@@ -47,14 +51,15 @@ export class Announcements {
     if (this.#canAnnounce) void this.#listen();
   }
 
-  async stop(): Promise<void> {
+  stop(): void {
     this.#stopped = true;
-    for (const cancel of this.#cancel) cancel();
-    await this.#client?.end().catch(() => undefined);
+    this.#cancelTick();
+    this.#cancelNext();
+    letGo(this.#client);
   }
 
   #tick(): void {
-    this.#cancel[0] = this.clock.after(this.#canAnnounce ? LOOK_EVERY_MS : POLL_EVERY_MS, () => {
+    this.#cancelTick = this.clock.after(this.#canAnnounce ? LOOK_EVERY_MS : POLL_EVERY_MS, () => {
       this.#lookAll();
       this.#tick();
     });
@@ -65,28 +70,52 @@ export class Announcements {
   }
 
   async #listen(): Promise<void> {
+    let client: pg.Client | undefined;
     try {
-      const client = await this.database.connect();
+      client = await this.database.connect();
+      if (this.#stopped) {
+        letGo(client);
+        return;
+      }
       this.#client = client;
       client.on('notification', ({ channel, payload }) => this.#listeners.get(channel)?.(payload ?? ''));
-      client.on('error', () => {
-        this.#again(client);
-      });
       client.on('end', () => {
         this.#again(client);
       });
       for (const channel of this.#listeners.keys()) await client.query(`listen ${channel}`);
       // What was announced while nobody listened.
       this.#lookAll();
+      this.#probeLater(client);
     } catch {
-      this.#again(this.#client);
+      this.#again(client);
     }
   }
 
+  #probeLater(client: pg.Client): void {
+    if (this.#stopped || client !== this.#client) return;
+    this.#cancelNext = this.clock.after(PROBE_EVERY_MS, () => {
+      client.query(PROBE).then(
+        () => {
+          this.#probeLater(client);
+        },
+        () => {
+          this.#again(client);
+        },
+      );
+    });
+  }
+
+  /** @param client of which this is the end, once: it may say so in several ways */
   #again(client: pg.Client | undefined): void {
     if (this.#stopped || client !== this.#client) return;
     this.#client = undefined;
-    void client?.end().catch(() => undefined);
-    this.#cancel[1] = this.clock.after(AGAIN_AFTER_MS, () => void this.#listen());
+    letGo(client);
+    this.#cancelNext();
+    this.#cancelNext = this.clock.after(AGAIN_AFTER_MS, () => void this.#listen());
   }
+}
+
+/** Nobody waits for the goodbye of a server that may be gone. */
+function letGo(client: pg.Client | undefined): void {
+  void client?.end().catch(() => undefined);
 }

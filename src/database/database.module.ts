@@ -4,10 +4,13 @@ import type { DatabaseConfig } from '../config/sections.js';
 import { FileWatch } from '../files/file-watch.js';
 import { AppLogger } from '../observability/app-logger.js';
 import { Lifecycle } from '../observability/lifecycle.js';
+import { Metrics } from '../observability/metrics.js';
+import { OperatorInfo } from '../observability/operator-info.js';
+import { Redactor } from '../observability/redactor.js';
 import { Announcements } from './announcements.js';
 import { Database } from './database.js';
-import { readDatabaseUrl, readLedgerKeys } from './database.settings.js';
-import { migrate } from './migrate.js';
+import { DatabaseUrl, readLedgerKeys } from './database.settings.js';
+import { migrate, type Migrated } from './migrate.js';
 import { Sealer } from './sealer.js';
 
 /** The database that all replicas share. Loaded only where there is one. */
@@ -30,12 +33,35 @@ export class DatabaseModule implements OnApplicationShutdown {
       providers: [
         {
           provide: Database,
-          inject: [Clock, AppLogger, Lifecycle],
-          useFactory: (clock: Clock, log: AppLogger, lifecycle: Lifecycle) => {
-            // So that a file that holds none ends the start, and not the first call.
-            readDatabaseUrl(config);
-            const database = new Database(() => readDatabaseUrl(config), migrate, clock, log);
+          inject: [Clock, AppLogger, Redactor, Lifecycle, Metrics, OperatorInfo],
+          useFactory: (
+            clock: Clock,
+            log: AppLogger,
+            redactor: Redactor,
+            lifecycle: Lifecycle,
+            metrics: Metrics,
+            info: OperatorInfo,
+          ) => {
+            const url = new DatabaseUrl(config, redactor, log);
+            let migrated: Migrated | undefined;
+            const database = new Database(
+              () => url.read(),
+              async (inTransaction) => {
+                migrated = await migrate(inTransaction);
+                if (migrated.steps > 0) log.info(migrated, 'The tables in the database are up to date now');
+              },
+              clock,
+              log,
+            );
             lifecycle.require(() => database.isReachable);
+            metrics.beforeRead(() => {
+              metrics.databaseUp.set({ backend: config.backend }, database.isReachable ? 1 : 0);
+            });
+            info.add('database', () => ({
+              reachable: database.isReachable,
+              backend: config.backend,
+              migration: migrated?.version ?? null,
+            }));
             return database;
           },
         },
@@ -64,8 +90,11 @@ export class DatabaseModule implements OnApplicationShutdown {
         this.sealer.replace(keys);
         this.log.info({ keys: keys.map(({ id }) => id) }, 'The ledger keys have changed');
       },
-      unusable: () => {
-        this.log.error({}, 'The ledger keys cannot be used as they are now; the old ones serve on');
+      unusable: (error: unknown) => {
+        this.log.error(
+          { err: error },
+          'The ledger keys cannot be used as they are now; the old ones serve on',
+        );
       },
     };
     this.#watch = new FileWatch(files, readLedgerKeys(config), this.clock);
@@ -73,7 +102,7 @@ export class DatabaseModule implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     this.#watch?.stop();
-    await this.announcements.stop();
+    this.announcements.stop();
     await this.database.stop();
   }
 }

@@ -1,34 +1,42 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import type { LedgerKey } from '../config/ledger-keys.js';
 
 const CIPHER = 'aes-256-gcm';
+const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
+
+/** What is made of one ledger key: one key for each purpose (NIST SP 800-57 part 1, section 5.2). */
+interface DerivedKey {
+  readonly id: string;
+  readonly forSealing: Buffer;
+  readonly forNames: Buffer;
+}
 
 /**
  * Encrypts what is kept in the database (AES-256-GCM, NIST SP 800-38D). What was encrypted begins with the length and
  * the id of its key, so that a new key can be put in front while the old one still opens what it closed.
  */
 export class Sealer {
-  #keys: readonly LedgerKey[];
+  #keys: readonly DerivedKey[];
 
   /** @param keys the first encrypts, all decrypt */
   constructor(keys: readonly LedgerKey[]) {
-    this.#keys = keys;
+    this.#keys = keys.map(derived);
   }
 
   /** Other keys from now on. */
   replace(keys: readonly LedgerKey[]): void {
-    this.#keys = keys;
+    this.#keys = keys.map(derived);
   }
 
   /**
    * @param place what it belongs to: it opens there alone, so that nobody can move it to another row
    */
   seal(text: string, place: string): Buffer {
-    const [{ id, secret } = missing()] = this.#keys;
+    const [{ id, forSealing } = missing()] = this.#keys;
     const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv(CIPHER, secret, nonce).setAAD(Buffer.from(place));
+    const cipher = createCipheriv(CIPHER, forSealing, nonce).setAAD(Buffer.from(place));
     const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
     const name = Buffer.from(id);
     return Buffer.concat([Buffer.of(name.length), name, nonce, cipher.getAuthTag(), sealed]);
@@ -39,10 +47,10 @@ export class Sealer {
     const nonceAt = 1 + (sealed[0] ?? 0);
     const id = sealed.subarray(1, nonceAt).toString();
     const key = this.#keys.find((candidate) => candidate.id === id);
-    if (key === undefined) throw new Error(`there is no ledger key "${id}"`);
+    if (key === undefined) throw new Error('the ledger key that closed this is not there');
     const tagAt = nonceAt + NONCE_BYTES;
     const textAt = tagAt + TAG_BYTES;
-    const decipher = createDecipheriv(CIPHER, key.secret, sealed.subarray(nonceAt, tagAt), {
+    const decipher = createDecipheriv(CIPHER, key.forSealing, sealed.subarray(nonceAt, tagAt), {
       authTagLength: TAG_BYTES,
     })
       .setAAD(Buffer.from(place))
@@ -52,8 +60,13 @@ export class Sealer {
 
   /** The same text as the same name in every replica, and nobody can guess the text from it. One for each key. */
   names(text: string): string[] {
-    return this.#keys.map(({ secret }) => createHmac('sha256', secret).update(text).digest('base64url'));
+    return this.#keys.map(({ forNames }) => createHmac('sha256', forNames).update(text).digest('base64url'));
   }
+}
+
+function derived({ id, secret }: LedgerKey): DerivedKey {
+  const keyFor = (purpose: string): Buffer => Buffer.from(hkdfSync('sha256', secret, '', purpose, KEY_BYTES));
+  return { id, forSealing: keyFor('nexudus-bff seal'), forNames: keyFor('nexudus-bff name') };
 }
 
 function missing(): never {

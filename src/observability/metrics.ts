@@ -130,6 +130,30 @@ export class Metrics {
     'Requests with an Idempotency-Key: claimed (a new key), replayed, in-use, reused (another body), refused (no room)',
     ['result'],
   );
+  readonly databaseUp = this.#gauge(
+    'nexudus_database_up',
+    '1 while the shared database answers and its tables are there; missing where there is none',
+    ['backend'],
+  );
+  readonly deliveries = this.#gauge(
+    'nexudus_deliveries',
+    'Deliveries that are kept, by state; every replica says the same',
+    ['state'],
+  );
+  readonly deliveryOldestWaitSeconds = this.#gauge(
+    'nexudus_delivery_oldest_wait_seconds',
+    'How long the accepted delivery has waited that has waited longest; 0 when none waits; every replica says the same',
+  );
+  readonly deliveriesAccepted = this.#counter(
+    'nexudus_delivery_accepted_total',
+    'Deliveries that were taken on to be sent later',
+    ['operation'],
+  );
+  readonly deliveriesSettled = this.#counter(
+    'nexudus_delivery_settled_total',
+    'Deliveries that came to an end, by the state they ended in',
+    ['operation', 'state'],
+  );
   readonly circuitOpen = this.#gauge(
     'nexudus_circuit_open',
     '1 while nothing is sent because Nexudus does not answer',

@@ -1,53 +1,96 @@
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** A way to a server that can be cut and mended, or fall silent without a word. */
+/** Stands between a client and a server, and plays what a network can do to both. */
 export class TcpProxy {
-  readonly #sockets = new Set<Socket>();
-  readonly #server: Server;
-  #isCut = false;
+  /** @param targetUrl of a server on this machine: `postgresql://user@127.0.0.1:5432/name` */
+  static async before(targetUrl: string): Promise<TcpProxy> {
+    const target = new URL(targetUrl);
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return new TcpProxy(server, target);
+  }
 
-  private constructor(private readonly port: number) {
-    this.#server = createServer((inner) => {
-      if (this.#isCut) {
-        inner.destroy();
-        return;
-      }
-      const outer = connect(this.port, '127.0.0.1');
-      for (const socket of [inner, outer]) {
-        this.#sockets.add(socket);
-        socket.on('error', () => undefined);
-        socket.on('close', () => {
-          this.#sockets.delete(socket);
-          inner.destroy();
-          outer.destroy();
-        });
-      }
-      inner.pipe(outer).pipe(inner);
+  readonly #sockets = new Set<Socket>();
+  #isCut = false;
+  #isFrozen = false;
+
+  private constructor(
+    private readonly server: Server,
+    private readonly target: URL,
+  ) {
+    server.on('connection', (client) => {
+      this.#join(client);
     });
   }
 
-  static async to(port: number): Promise<TcpProxy> {
-    const proxy = new TcpProxy(port);
-    await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve));
-    return proxy;
+  /** The target's URL, through this proxy. */
+  get url(): string {
+    const url = new URL(this.target);
+    url.port = String((this.server.address() as AddressInfo).port);
+    return url.href;
   }
 
-  get ownPort(): number {
-    return (this.#server.address() as AddressInfo).port;
+  /** How many connections there are. */
+  get connections(): number {
+    return this.#sockets.size / 2;
   }
 
-  /** All connections end, and no new one is had. */
+  /** Every connection is reset, and each new one at once. */
   cut(): void {
     this.#isCut = true;
-    for (const socket of this.#sockets) socket.destroy();
+    this.resetAll();
   }
 
+  /** Every connection there is now is reset; new ones are good. */
+  resetAll(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  /** Nothing gets through any more, in either direction, and nobody is told: connections are half open. */
+  freeze(): void {
+    this.#isFrozen = true;
+    for (const socket of this.#sockets) socket.pause();
+  }
+
+  /** All is well again. What was held up in a frozen connection arrives now. */
   mend(): void {
     this.#isCut = false;
+    this.#isFrozen = false;
+    for (const socket of this.#sockets) socket.resume();
   }
 
-  async stop(): Promise<void> {
-    this.cut();
-    await new Promise((resolve) => this.#server.close(resolve));
+  async close(): Promise<void> {
+    const closed = once(this.server, 'close');
+    this.server.close();
+    this.resetAll();
+    await closed;
+  }
+
+  #join(client: Socket): void {
+    if (this.#isCut) {
+      client.resetAndDestroy();
+      return;
+    }
+    const server = connect(Number(this.target.port), this.target.hostname);
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      this.#sockets.add(from);
+      from.setNoDelay(true);
+      from.on('data', (bytes) => {
+        to.write(bytes);
+      });
+      from.on('end', () => to.end());
+      // A reset is handed on as one; whoever caused it knows of it.
+      from.on('error', () => to.resetAndDestroy());
+      from.on('close', () => {
+        this.#sockets.delete(from);
+        to.destroy();
+      });
+      if (this.#isFrozen) from.pause();
+    }
   }
 }
