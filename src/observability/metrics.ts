@@ -81,6 +81,11 @@ export class Metrics {
     'client_api_keys_rejected',
     '1 while the file of API keys cannot be used as it is and the old keys serve on: an operator must act',
   );
+  readonly databaseUp = this.#gauge(
+    'nexudus_database_up',
+    '1 while the shared database answers and its tables are there; missing where there is none',
+    ['backend'],
+  );
   readonly quotaLimit = this.#gauge('nexudus_quota_limit', 'Calls allowed in a window, as configured', [
     'kind',
     'window',
@@ -130,28 +135,23 @@ export class Metrics {
     'Requests with an Idempotency-Key: claimed (a new key), replayed, in-use, reused (another body), refused (no room)',
     ['result'],
   );
-  readonly databaseUp = this.#gauge(
-    'nexudus_database_up',
-    '1 while the shared database answers and its tables are there; missing where there is none',
-    ['backend'],
-  );
   readonly deliveries = this.#gauge(
     'nexudus_deliveries',
-    'Deliveries that are kept, by state; every replica says the same',
+    'Deliveries that were handed over and are not settled (accepted, sending), and writes whose outcome is unknown; as the database has it',
     ['state'],
   );
   readonly deliveryOldestWaitSeconds = this.#gauge(
     'nexudus_delivery_oldest_wait_seconds',
-    'How long the accepted delivery has waited that has waited longest; 0 when none waits; every replica says the same',
+    'How long the delivery has waited that was accepted first; 0 when none waits; as the database has it',
   );
   readonly deliveriesAccepted = this.#counter(
     'nexudus_delivery_accepted_total',
-    'Deliveries that were taken on to be sent later',
+    'Deliveries that were handed over to this replica',
     ['operation'],
   );
   readonly deliveriesSettled = this.#counter(
     'nexudus_delivery_settled_total',
-    'Deliveries that came to an end, by the state they ended in',
+    'Deliveries that this replica settled, by how they ended (done, rejected, unknown, expired, cancelled)',
     ['operation', 'state'],
   );
   readonly circuitOpen = this.#gauge(
