@@ -26,13 +26,19 @@ describe('the chart', () => {
     expect(kinds('autoscaling')).toEqual(
       [...always, 'PodDisruptionBudget', 'HorizontalPodAutoscaler'].sort(),
     );
+    expect(kinds('shared')).toEqual(
+      [...always, 'HorizontalPodAutoscaler', 'Job', 'PodDisruptionBudget'].sort(),
+    );
     expect(kinds('full')).toEqual(
       [
         ...always,
         'ConfigMap',
         'ExternalSecret',
         'ExternalSecret',
+        'ExternalSecret',
         'Ingress',
+        'Job',
+        'NetworkPolicy',
         'NetworkPolicy',
         'PrometheusRule',
         'ServiceMonitor',

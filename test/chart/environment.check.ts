@@ -15,11 +15,9 @@ const NOT_A_VALUE = [
   'NEXUDUS_PASSWORD',
   'NEXUDUS_TOTP_SECRET',
   'NEXUDUS_CLIENT_ID',
+  'DATABASE_URL',
+  'LEDGER_KEYS',
 ];
-
-/** Refused at start in this version: deliveries on a database. */
-const isOfDeliveries = (name: string): boolean =>
-  /^(DATABASE|LEDGER|DELIVERY)_|^NEXUDUS_TAG_SYSTEM_ID$/.test(name);
 
 describe('the environment', () => {
   it('names only variables that the service knows', () => {
@@ -28,7 +26,7 @@ describe('the environment', () => {
   });
 
   it('can name every variable that is not a secret', () => {
-    const settable = knownVariables.filter((name) => !NOT_A_VALUE.includes(name) && !isOfDeliveries(name));
+    const settable = knownVariables.filter((name) => !NOT_A_VALUE.includes(name));
     expect(Object.keys(environmentOf(render('full'))).sort()).toEqual(settable.sort());
   });
 
@@ -66,7 +64,7 @@ describe('the environment', () => {
     for (const set of VALUE_SETS) {
       const manifests = render(set);
       expect(manifests.map(({ kind }) => kind)).not.toContain('Secret');
-      expect(JSON.stringify(manifests)).not.toMatch(/secretKeyRef|secretRef|PASSWORD|TOTP/);
+      expect(JSON.stringify(manifests)).not.toMatch(/secretKeyRef|secretRef|PASSWORD|TOTP|postgres(ql)?:/);
     }
   });
 
@@ -101,7 +99,7 @@ describe('the service', () => {
   const bounds = (least: number, most: number): number[] => [least - 1, least, most, most + 1];
   const HOUR_MS = 3_600_000;
 
-  it.each<[string, readonly (string | number | readonly string[])[]]>([
+  it.each<[string, readonly (string | number | boolean | readonly string[])[]]>([
     ['nexudusConnectTimeoutMs', bounds(1, HOUR_MS)],
     ['nexudusAttemptTimeoutMs', bounds(1, HOUR_MS)],
     ['requestDeadlineMs', bounds(1, HOUR_MS)],
@@ -112,6 +110,12 @@ describe('the service', () => {
     ['upstreamResponseLimitBytes', bounds(1024, 2 ** 30)],
     ['chatMessageMaxLength', bounds(1, 2 ** 28)],
     ['idempotencyTtlS', bounds(1, 365 * 86_400)],
+    ['deliveryTtlS', bounds(1, 365 * 86_400)],
+    ['deliveryContentRetentionS', bounds(0, 365 * 86_400)],
+    ['deliveryUnknownHoldS', bounds(0, 86_400)],
+    ['deliveryBacklogLimit', bounds(1, 100_000_000)],
+    ['deliveryBacklogLimitPerCaller', bounds(1, 100_000_000)],
+    ['nexudusTagSystemId', [true, false, 'yes']],
     ['nexudusWriteLimits', ['off', '1/1s', '999999999/1d', '1000000000/1d', '60/1min', '60/1m,']],
     ['nexudusBaseUrl', ['https://a.example/x', 'https://a:b@a.example', 'https://a.example?b', 'https://']],
     ['otelExporterOtlpEndpoint', ['http://a:4318', 'http://a:b@c:4318', 'http://a:4318/#b']],
@@ -156,6 +160,13 @@ describe('what is refused', () => {
     ['a wildcard origin', { config: { corsOrigins: ['*'] } }, 'corsOrigins'],
     ['a base URL without TLS', { config: { nexudusBaseUrl: 'http://nexudus.example' } }, 'nexudusBaseUrl'],
     ['a strategy that Kubernetes does not have', { updateStrategy: 'BlueGreen' }, 'updateStrategy'],
+    ['a backend that nobody knows', { database: { backend: 'mysql' } }, 'backend'],
+    [
+      'a URL where a name of a Secret belongs',
+      { database: { existingSecret: 'postgresql://x/y' } },
+      'existingSecret',
+    ],
+    ['a key of the database that would be a path', { database: { urlKey: '../url' } }, 'urlKey'],
     ['a key that would be a path', { auth: { apiKeys: { key: '../keys.json' } } }, 'apiKeys'],
     ['no credentials', { credentials: { existingSecret: '' } }, 'credentials.existingSecret'],
     ['nobody who may call', { auth: { apiKeys: { existingSecret: '' } } }, 'auth: say who may call'],
@@ -183,6 +194,12 @@ describe('what is refused', () => {
   });
 
   it.each<[string, Values, string]>([
+    ['a database behind a closed port', { networkPolicy: { databaseTo: [] } }, 'networkPolicy.databaseTo'],
+    [
+      'a database whose Secret nobody writes',
+      { externalSecrets: { databaseEntry: '' } },
+      'externalSecrets.databaseEntry',
+    ],
     ['a collector behind a closed port', { networkPolicy: { otlpTo: [] } }, 'networkPolicy.otlpTo'],
     ['a Prometheus before a closed port', { networkPolicy: { managementFrom: [] } }, 'managementFrom'],
   ])('%s', (_, values, fault) => {

@@ -9,6 +9,7 @@ const TYPES: Readonly<Record<string, string>> = {
   'v1/Service': 'kubernetes-types/core/v1.js',
   'v1/ServiceAccount': 'kubernetes-types/core/v1.js',
   'apps/v1/Deployment': 'kubernetes-types/apps/v1.js',
+  'batch/v1/Job': 'kubernetes-types/batch/v1.js',
   'autoscaling/v2/HorizontalPodAutoscaler': 'kubernetes-types/autoscaling/v2.js',
   'networking.k8s.io/v1/Ingress': 'kubernetes-types/networking/v1.js',
   'networking.k8s.io/v1/NetworkPolicy': 'kubernetes-types/networking/v1.js',

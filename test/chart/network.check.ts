@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { only, render, type Values } from './render.js';
+import { only, podLabelsOf, render, type Values } from './render.js';
 
 describe('the network', () => {
   it('keeps the management port out of the API’s Service and of the Ingress', () => {
@@ -54,7 +54,7 @@ describe('the network', () => {
   });
 
   it('is closed by default, both ways, but for who is named', () => {
-    const { spec } = only(render('full'), 'NetworkPolicy');
+    const { spec } = only(render('full'), 'NetworkPolicy', 'bff');
     expect(spec['policyTypes']).toEqual(['Ingress', 'Egress']);
     const namespace = (name: string): object => ({
       namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } },
@@ -89,14 +89,36 @@ describe('the network', () => {
         ports: [{ protocol: 'TCP', port: 443 }],
       },
       { to: [namespace('observability')], ports: [{ protocol: 'TCP', port: 4318 }] },
+      { to: [{ ipBlock: { cidr: '10.0.0.5/32' } }], ports: [{ protocol: 'TCP', port: 6432 }] },
       { to: [namespace('login')], ports: [{ protocol: 'TCP', port: 8443 }] },
     ]);
   });
 
+  it('lets whoever migrates reach the database, and nothing else', () => {
+    const manifests = render('full');
+    const { spec } = only(manifests, 'NetworkPolicy', 'migrate');
+    expect(spec).toEqual({
+      podSelector: { matchLabels: podLabelsOf(only(manifests, 'Job')) },
+      policyTypes: ['Ingress', 'Egress'],
+      egress: [
+        {
+          ports: [
+            { protocol: 'UDP', port: 53 },
+            { protocol: 'TCP', port: 53 },
+          ],
+        },
+        { to: [{ ipBlock: { cidr: '10.0.0.5/32' } }], ports: [{ protocol: 'TCP', port: 6432 }] },
+      ],
+    });
+  });
+
   it('opens the port of the collector’s URL, also where that is the default one', () => {
     const ports = (otelExporterOtlpEndpoint: string): unknown => {
-      const { egress } = only(render('full', { config: { otelExporterOtlpEndpoint } }), 'NetworkPolicy')
-        .spec as {
+      const { egress } = only(
+        render('full', { config: { otelExporterOtlpEndpoint } }),
+        'NetworkPolicy',
+        'bff',
+      ).spec as {
         egress: { to?: unknown; ports: unknown }[];
       };
       return egress.find(({ to }) => JSON.stringify(to ?? '').includes('observability'))?.ports;

@@ -3,7 +3,18 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
-import { environmentOf, only, podOf, render, VALUE_SETS, type Container, type PodSpec } from './render.js';
+import {
+  environmentOf,
+  only,
+  podLabelsOf,
+  podOf,
+  render,
+  VALUE_SETS,
+  type Container,
+  type PodSpec,
+  type Values,
+  type ValueSet,
+} from './render.js';
 
 const RESTRICTED = {
   allowPrivilegeEscalation: false,
@@ -33,10 +44,12 @@ describe('the pod', () => {
     expect(pod.containers[0].volumeMounts).toEqual([
       { name: 'credentials', mountPath: '/etc/nexudus-bff/credentials', readOnly: true },
       { name: 'api-keys', mountPath: '/etc/nexudus-bff/api-keys', readOnly: true },
+      { name: 'database', mountPath: '/etc/nexudus-bff/database', readOnly: true },
     ]);
     expect(pod.volumes).toEqual([
       { name: 'credentials', secret: { secretName: 'nexudus-account', defaultMode: 0o440 } },
       { name: 'api-keys', secret: { secretName: 'bff-api-keys', defaultMode: 0o440 } },
+      { name: 'database', secret: { secretName: 'bff-database', defaultMode: 0o440 } },
     ]);
     // What lets user 1000 read a file of root's with that mode.
     expect(pod).toMatchObject({ securityContext: { fsGroup: 1000 } });
@@ -45,9 +58,14 @@ describe('the pod', () => {
   it('is told where the mounted files are', () => {
     const manifests = render('full');
     const environment = environmentOf(manifests);
-    const [credentials, apiKeys] = podOf(manifests).containers[0].volumeMounts;
+    const [credentials, apiKeys, database] = podOf(manifests).containers[0].volumeMounts;
     expect(environment['NEXUDUS_CREDENTIALS_DIR']).toBe(credentials?.mountPath);
     expect(environment['AUTH_API_KEYS_FILE']).toBe(`${apiKeys?.mountPath ?? ''}/keys.json`);
+    expect(environment).toMatchObject({
+      DATABASE_URL_FILE: `${database?.mountPath ?? ''}/uri`,
+      LEDGER_KEYS_FILE: `${database?.mountPath ?? ''}/ledger-keys`,
+      DATABASE_BACKEND: 'citus',
+    });
   });
 
   it('mounts what the External Secrets Operator is asked to write, under the same names', () => {
@@ -59,6 +77,7 @@ describe('the pod', () => {
         target: { name: 'bff-api-keys' },
         data: [{ secretKey: 'keys.json', remoteRef: { key: 'nexudus-bff/api-keys' } }],
       },
+      { target: { name: 'bff-database' }, dataFrom: [{ extract: { key: 'nexudus-bff/database' } }] },
     ]);
   });
 
@@ -112,6 +131,81 @@ describe('the pod', () => {
     expect(image({})).toMatch(/^nexudus-bff:\d+\.\d+\.\d+$/);
     expect(image({ tag: '9.9.9' })).toBe('nexudus-bff:9.9.9');
     expect(image({ tag: '9.9.9', digest })).toBe(`nexudus-bff@${digest}`);
+  });
+});
+
+describe('the Job that migrates', () => {
+  const manifests = render('full');
+  const job = only(manifests, 'Job');
+  const pod = podOf(manifests, 'Job');
+
+  it('is as restricted as the service, and is not taken for a part of it', () => {
+    const service = podOf(manifests);
+    expect(pod['securityContext']).toEqual(service['securityContext']);
+    expect(pod.containers[0]['securityContext']).toEqual(service.containers[0]['securityContext']);
+    expect(pod['automountServiceAccountToken']).toBe(false);
+    const [api] = manifests.filter(({ kind }) => kind === 'Service');
+    expect(podLabelsOf(job)).not.toMatchObject(api?.spec['selector'] as object);
+    expect(podLabelsOf(only(manifests, 'Deployment'))).toMatchObject(api?.spec['selector'] as object);
+  });
+
+  it('runs the image of the service with its environment, and of its Secrets with the database’s alone', () => {
+    const [container] = pod.containers;
+    expect(container.image).toBe(podOf(manifests).containers[0].image);
+    expect(container['args']).toEqual(['migrate']);
+    const variables = container['env'] as { name: string; value: string }[];
+    expect(Object.fromEntries(variables.map(({ name, value }) => [name, value]))).toEqual(
+      environmentOf(manifests),
+    );
+    expect(container.volumeMounts).toEqual([
+      { name: 'database', mountPath: '/etc/nexudus-bff/database', readOnly: true },
+    ]);
+  });
+
+  it('takes the Secret of the service, unless it has one of its own', () => {
+    const volumes = (migrationJob: object): unknown =>
+      podOf(render('shared', { database: { migrationJob } }), 'Job').volumes;
+    const named = (secretName: string): unknown => [
+      { name: 'database', secret: { secretName, defaultMode: 0o440 } },
+    ];
+    expect(volumes({})).toEqual(named('bff-database'));
+    expect(volumes({ existingSecret: 'owner' })).toEqual(named('owner'));
+  });
+
+  it('needs nothing that Helm makes after its hooks', () => {
+    expect(pod).not.toHaveProperty('serviceAccountName');
+    expect(JSON.stringify(pod)).not.toMatch(/configMap/i);
+  });
+
+  it('runs before the roll, and before an install unless its Secret comes with it', () => {
+    const hook = (values: Values): unknown =>
+      (only(render('shared', values), 'Job').metadata as unknown as { annotations: unknown }).annotations;
+    expect(hook({})).toMatchObject({ 'helm.sh/hook': 'pre-install,pre-upgrade' });
+    const externalSecrets = {
+      enabled: true,
+      store: { name: 'vault' },
+      credentialsEntry: 'a',
+      apiKeysEntry: 'b',
+      databaseEntry: 'c',
+    };
+    expect(hook({ externalSecrets })).toMatchObject({ 'helm.sh/hook': 'pre-upgrade' });
+  });
+
+  it('ends by itself, and is cleared away', () => {
+    expect(job.spec).toMatchObject({
+      backoffLimit: 3,
+      activeDeadlineSeconds: 900,
+      ttlSecondsAfterFinished: 86_400,
+      template: { spec: { restartPolicy: 'Never' } },
+    });
+  });
+
+  it('is there with a database alone, and can be left out', () => {
+    const kinds = (set: ValueSet, values: Values = {}): string[] =>
+      render(set, values).map(({ kind }) => kind);
+    expect(kinds('several')).not.toContain('Job');
+    expect(kinds('shared', { database: { migrationJob: { enabled: false } } })).not.toContain('Job');
+    expect(kinds('shared')).toContain('Job');
   });
 });
 

@@ -50,9 +50,9 @@ export function helm(args: readonly string[], values: Values = {}): HelmRun {
 
 /**
  * The value sets that come with the chart: `minimal` is the least that works, `full` sets everything that one replica
- * can have, the others have more than one.
+ * can have, the others have more than one: `shared` with a database, the rest without.
  */
-export const VALUE_SETS = ['minimal', 'full', 'several', 'autoscaling'] as const;
+export const VALUE_SETS = ['minimal', 'full', 'several', 'autoscaling', 'shared'] as const;
 export type ValueSet = (typeof VALUE_SETS)[number];
 
 export const valueSetFile = (set: ValueSet): string => `${CHART}/ci/${set}-values.yaml`;
@@ -72,17 +72,25 @@ export function render(set: ValueSet, values: Values = {}, ...options: readonly 
   return parseAllDocuments(run.output, { version: '1.1' }).map((document) => document.toJS() as Manifest);
 }
 
-export function only(manifests: readonly Manifest[], kind: string): Manifest {
-  const [found, another] = manifests.filter((manifest) => manifest.kind === kind);
+/** The one of its kind; where there are more, `nameEnd` says which. */
+export function only(manifests: readonly Manifest[], kind: string, nameEnd = ''): Manifest {
+  const [found, another] = manifests.filter(
+    (manifest) => manifest.kind === kind && manifest.metadata.name.endsWith(nameEnd),
+  );
   if (!found || another) throw new Error(`not exactly one ${kind}`);
   return found;
 }
 
-export function podOf(manifests: readonly Manifest[]): PodSpec {
-  const { spec } = only(manifests, 'Deployment') as unknown as {
+export function podOf(manifests: readonly Manifest[], kind: 'Deployment' | 'Job' = 'Deployment'): PodSpec {
+  const { spec } = only(manifests, kind) as unknown as {
     spec: { template: { spec: PodSpec } };
   };
   return spec.template.spec;
+}
+
+/** What the pods of a Deployment or a Job are labelled with. */
+export function podLabelsOf({ spec }: Manifest): Readonly<Record<string, string>> {
+  return (spec as unknown as { template: Manifest }).template.metadata.labels;
 }
 
 /** What the container reads from its environment: all of it comes from the one ConfigMap that it names. */

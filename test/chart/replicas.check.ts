@@ -114,3 +114,54 @@ describe('several replicas', () => {
     expect(notes).toContain('Idempotency-Key');
   });
 });
+
+describe('replicas that share a database', () => {
+  const shared = { acceptSeparateMemory: false, database: { existingSecret: 'bff-database' } };
+
+  it('need no leave, and have the limits as they are: the quota is one', () => {
+    const environment = environmentOf(render('minimal', { ...shared, replicaCount: 3 }));
+    expect(environment).not.toHaveProperty('NEXUDUS_WRITE_LIMITS');
+    expect(environment).not.toHaveProperty('NEXUDUS_CALL_LIMITS');
+    const config = { nexudusWriteLimits: '2/1s' };
+    expect(environmentOf(render('minimal', { ...shared, replicaCount: 3, config }))).toHaveProperty(
+      'NEXUDUS_WRITE_LIMITS',
+      '2/1s',
+    );
+  });
+
+  it('may follow the load', () => {
+    const manifests = render('shared');
+    expect(only(manifests, 'HorizontalPodAutoscaler').spec).toMatchObject({ minReplicas: 2, maxReplicas: 4 });
+    expect(environmentOf(manifests)).not.toHaveProperty('NEXUDUS_WRITE_LIMITS');
+  });
+
+  it('roll without a gap: one more spends nothing that is not there', () => {
+    for (const replicaCount of [1, 3]) {
+      expect(strategy({ ...shared, replicaCount })).toEqual({
+        type: 'RollingUpdate',
+        rollingUpdate: { maxSurge: 1, maxUnavailable: 0 },
+      });
+    }
+  });
+
+  it('are spread and drained one at a time, as others are', () => {
+    const manifests = render('shared');
+    expect(podOf(manifests)['topologySpreadConstraints']).toHaveLength(2);
+    expect(only(manifests, 'PodDisruptionBudget').spec['maxUnavailable']).toBe(1);
+  });
+
+  it('are not warned of in the notes, which say where to look when the database is away', () => {
+    const { output } = helm([
+      'install',
+      'bff',
+      CHART,
+      '--dry-run=client',
+      '--values',
+      valueSetFile('shared'),
+    ]);
+    const notes = output.slice(output.indexOf('NOTES:'));
+    expect(notes).not.toContain('WARNING');
+    expect(notes).toContain('does not reach its database');
+    expect(notes).toContain('"bff-database"');
+  });
+});

@@ -70,13 +70,18 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- add .Values.preStopSleepSeconds (div (add $stopMs 999) 1000) 10 }}
 {{- end }}
 
-{{- /* How many processes may spend the quota at once, a roll's overlap apart. */}}
+{{- /* How many there may be at once, a roll's overlap apart. */}}
 {{- define "nexudus-bff.maxReplicas" -}}
 {{- $replicas := ternary .Values.autoscaling.maxReplicas .Values.replicaCount .Values.autoscaling.enabled | int }}
-{{- if and (gt $replicas 1) (not .Values.acceptSeparateMemory) }}
-{{- fail "acceptSeparateMemory: must be true for more than one replica; read what that costs in the chart's README, under More than one replica" }}
+{{- if and (gt $replicas 1) (not .Values.database.existingSecret) (not .Values.acceptSeparateMemory) }}
+{{- fail "acceptSeparateMemory: must be true for more than one replica without database.existingSecret; read what that costs in the chart's README, under More than one replica" }}
 {{- end }}
 {{- $replicas }}
+{{- end }}
+
+{{- /* Into how many parts the quota is divided: replicas that share a database share the quota, too. */}}
+{{- define "nexudus-bff.shares" -}}
+{{- ternary 1 (include "nexudus-bff.maxReplicas" . | int) (not (empty .Values.database.existingSecret)) }}
 {{- end }}
 
 {{- /*
@@ -108,22 +113,22 @@ is stretched instead, which keeps the mean, though two replicas may then call in
 
 {{- /* The windows of one replica. The service's own defaults are stated here because they, too, must be divided. */}}
 {{- define "nexudus-bff.writeLimits" -}}
-{{- include "nexudus-bff.shareOfLimits" (dict "by" (include "nexudus-bff.maxReplicas" . | int) "variable" "nexudusWriteLimits" "limits" (default "60/1m,2500/1d" .Values.config.nexudusWriteLimits)) }}
+{{- include "nexudus-bff.shareOfLimits" (dict "by" (include "nexudus-bff.shares" . | int) "variable" "nexudusWriteLimits" "limits" (default "60/1m,2500/1d" .Values.config.nexudusWriteLimits)) }}
 {{- end }}
 {{- define "nexudus-bff.callLimits" -}}
-{{- include "nexudus-bff.shareOfLimits" (dict "by" (include "nexudus-bff.maxReplicas" . | int) "variable" "nexudusCallLimits" "limits" (default "1/100ms,120/1m,5000/1h" .Values.config.nexudusCallLimits)) }}
+{{- include "nexudus-bff.shareOfLimits" (dict "by" (include "nexudus-bff.shares" . | int) "variable" "nexudusCallLimits" "limits" (default "1/100ms,120/1m,5000/1h" .Values.config.nexudusCallLimits)) }}
 {{- end }}
 
 {{- /* `config` as variables: logLevel becomes LOG_LEVEL. The schema bounds the names, so the rule can be mechanical. */}}
 {{- define "nexudus-bff.configVariables" -}}
 {{- $config := .Values.config }}
-{{- if gt (include "nexudus-bff.maxReplicas" . | int) 1 }}
+{{- if gt (include "nexudus-bff.shares" . | int) 1 }}
 {{- $config = merge (dict "nexudusWriteLimits" (include "nexudus-bff.writeLimits" .) "nexudusCallLimits" (include "nexudus-bff.callLimits" .)) $config }}
 {{- end }}
 {{- range $name, $value := $config }}
 {{ $name | snakecase | upper }}: {{ if kindIs "slice" $value -}}
 {{- join "," $value | quote }}
-{{- else if kindIs "string" $value -}}
+{{- else if or (kindIs "string" $value) (kindIs "bool" $value) -}}
 {{- $value | quote }}
 {{- else -}}
 {{- /* A number read from YAML is a float to Helm, and 1048576 would be written 1.048576e+06. */}}
@@ -150,6 +155,13 @@ AUTH_JWKS_URI: {{ . | quote }}
 {{- if .Values.auth.apiKeys.existingSecret }}
 AUTH_API_KEYS_FILE: {{ printf "/etc/nexudus-bff/api-keys/%s" .Values.auth.apiKeys.key | quote }}
 {{- end }}
+{{- with .Values.database }}
+{{- if .existingSecret }}
+DATABASE_URL_FILE: {{ printf "/etc/nexudus-bff/database/%s" .urlKey | quote }}
+LEDGER_KEYS_FILE: {{ printf "/etc/nexudus-bff/database/%s" .ledgerKeysKey | quote }}
+DATABASE_BACKEND: {{ .backend }}
+{{- end }}
+{{- end }}
 {{- include "nexudus-bff.configVariables" . }}
 {{- end }}
 
@@ -162,4 +174,49 @@ namespace="{{ .Release.Namespace }}",job="{{ include "nexudus-bff.fullname" . }}
 {{- define "nexudus-bff.testLabels" -}}
 app.kubernetes.io/name: {{ include "nexudus-bff.name" . }}-test
 app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- /* Labels of the pod that migrates, for the same reason. */}}
+{{- define "nexudus-bff.migrateLabels" -}}
+app.kubernetes.io/name: {{ include "nexudus-bff.name" . }}-migrate
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- /*
+An ExternalSecret of this chart is not there yet before an install, and a hook that waited for its Secret would wait in
+vain: the pods make the tables then.
+*/}}
+{{- define "nexudus-bff.migrateHook" -}}
+{{- ternary "pre-upgrade" "pre-install,pre-upgrade" .Values.externalSecrets.enabled }}
+{{- end }}
+
+{{- /* The way to the database: where it is, and who is asked for its name. */}}
+{{- define "nexudus-bff.databaseEgress" -}}
+- to:
+    {{- toYaml .Values.networkPolicy.databaseTo | nindent 4 }}
+  ports:
+    - { protocol: TCP, port: {{ .Values.database.port }} }
+{{- end }}
+{{- define "nexudus-bff.dnsEgress" -}}
+- ports:
+    - { protocol: UDP, port: 53 }
+    - { protocol: TCP, port: 53 }
+{{- end }}
+
+{{- define "nexudus-bff.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 1000
+runAsGroup: 1000
+# Secret volumes belong to root: this group is how the process reads them at mode 0440.
+fsGroup: 1000
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+{{- define "nexudus-bff.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+privileged: false
+# The service writes no file, so there is no emptyDir either.
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
 {{- end }}
