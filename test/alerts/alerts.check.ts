@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { fileAtRoot } from '../chart/render.js';
+import { deliveryCourses } from './delivery.courses.js';
 import { nexudusCourses } from './nexudus.courses.js';
 import { alerts, promtoolFaults } from './promtool.js';
 import { serviceCourses } from './service.courses.js';
 
-const courses = [...serviceCourses, ...nexudusCourses];
+const courses = [...serviceCourses, ...nexudusCourses, ...deliveryCourses];
 const names = alerts.map(({ alert }) => alert);
 
 describe('every alert', () => {
