@@ -16,6 +16,7 @@ import { environmentFor, startService, type TestService } from './support/servic
 import { TcpProxy } from './support/tcp-proxy.js';
 import { until } from './support/until.js';
 
+const GOOD = { businessId: 1, content: 'See you at ten.' };
 const clock = new SystemClock();
 
 let postgres: TestPostgres;
@@ -355,6 +356,16 @@ describe('migrations', () => {
     expect((await client.query("select to_regclass('bff.half') as half")).rows).toEqual([{ half: null }]);
   });
 
+  it('only add, and use nothing that only PostgreSQL itself has', () => {
+    for (const statements of MIGRATIONS) {
+      const sql = statements.replace(/--.*$/gm, '');
+      expect(sql).not.toMatch(/\b(drop|rename|truncate|alter column|set not null)\b/i);
+      expect(sql).not.toMatch(
+        /plpgsql|\bdo \$|advisory|\b(big)?serial\b|nextval|create (extension|trigger|type|rule)/i,
+      );
+    }
+  });
+
   it('that take longer than a statement may are given the time', async () => {
     const url = await postgres.createDatabase();
     const { database } = databaseAt(url, (inTransaction) => migrate(inTransaction, ['select pg_sleep(6.5)']));
@@ -512,6 +523,38 @@ describe('the service', () => {
     expect(await up(service)).toContain(' 1');
     expect(said(service, 'The database is away')).toBe(1);
     expect(said(service, 'The database answers')).toBe(2);
+  });
+
+  it('serves on while a later version makes its tables, and starts on them', async () => {
+    const url = await postgres.createDatabase();
+    const env = databaseEnvironment(url);
+    const { create, log } = await startService({ env });
+    const statuses: number[] = [];
+    const calling = { isOver: false };
+    const calls = (async () => {
+      while (!calling.isOver) {
+        statuses.push((await create(GOOD, { 'idempotency-key': `key-${statuses.length}` })).status);
+      }
+    })();
+    await until(() => statuses.length > 5);
+    const later = databaseAt(url);
+    await later.database.start();
+    await migrate(
+      (work) => later.database.transaction(work),
+      [...MIGRATIONS, 'create table bff.of_a_later_version (id integer primary key)'],
+    );
+    const before = statuses.length;
+    await until(() => statuses.length > before + 5);
+    calling.isOver = true;
+    await calls;
+    expect([...new Set(statuses)]).toEqual([201]);
+    expect(log.filter(({ level }) => Number(level) >= 50)).toEqual([]);
+    const again = await startService({ env });
+    expect(await ready(again)).toBe(200);
+    expect((await again.create(GOOD)).status).toBe(201);
+    expect((await again.manage('/info')).json['database']).toMatchObject({
+      migration: MIGRATIONS.length + 1,
+    });
   });
 
   it('says nothing of a database where there is none', async () => {
