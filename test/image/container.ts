@@ -24,6 +24,7 @@ export const image = {
 };
 
 const containers: Container[] = [];
+let count = 0;
 
 afterEach(() => {
   for (const container of containers.splice(0)) container.remove();
@@ -32,14 +33,21 @@ afterEach(() => {
 /** A container as the chart asks for one: read-only root, no capability, no way to new ones; the host's network. */
 export class Container {
   readonly process: Process;
-  readonly #id = `nexudus-bff-${process.pid}`;
+  readonly #id = `nexudus-bff-${process.pid}-${(count += 1)}`;
   readonly #state = mkdtempSync(join(tmpdir(), 'runc-'));
 
-  /** Starts the image's own command; `files` are mounted read-only, by their place in the container. */
-  constructor(env: Readonly<Record<string, string>>, files: Readonly<Record<string, string>>) {
+  /**
+   * Starts the image's own command, or its entry point with other `args`; `files` are mounted read-only, by their place
+   * in the container.
+   */
+  constructor(
+    env: Readonly<Record<string, string>>,
+    files: Readonly<Record<string, string>>,
+    args: readonly string[] = image.config.Cmd ?? [],
+  ) {
     const bundle = join(this.#state, 'bundle');
     mkdirSync(bundle);
-    writeFileSync(join(bundle, 'config.json'), JSON.stringify(runtimeConfig(env, files)));
+    writeFileSync(join(bundle, 'config.json'), JSON.stringify(runtimeConfig(env, files, args)));
     this.process = new Process(['runc', '--root', this.#state, 'run', '--bundle', bundle, this.#id], {
       PATH: process.env['PATH'] ?? '',
     });
@@ -72,16 +80,17 @@ export class Container {
 function runtimeConfig(
   env: Readonly<Record<string, string>>,
   files: Readonly<Record<string, string>>,
+  args: readonly string[],
 ): object {
   const [uid, gid] = image.config.User.split(':').map(Number);
-  const { Entrypoint, Cmd = [], Env, WorkingDir } = image.config;
+  const { Entrypoint, Env, WorkingDir } = image.config;
   const none = { bounding: [], effective: [], permitted: [], inheritable: [], ambient: [] };
   return {
     ociVersion: '1.0.2',
     root: { path: image.root, readonly: true },
     process: {
       user: { uid, gid },
-      args: [...Entrypoint, ...Cmd],
+      args: [...Entrypoint, ...args],
       env: [...Env, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)],
       cwd: WorkingDir,
       capabilities: none,

@@ -1,7 +1,10 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { MIGRATIONS } from '../../src/database/migrate.js';
 import { NexudusSandbox } from '../../src/sandbox/nexudus-sandbox.js';
+import { databaseEnvironment, TestPostgres } from '../support/postgres.js';
 import { environmentFor, KEYS } from '../support/service.js';
 import { Container, image } from './container.js';
 
@@ -133,6 +136,38 @@ describe('a container', () => {
       expect(container.process.records().at(-1)).toMatchObject({ message: 'stopped' });
     } finally {
       await sandbox.close();
+    }
+  });
+
+  it('makes the tables of a database when told to migrate, and serves on them', async () => {
+    const postgres = await TestPostgres.start();
+    try {
+      const { AUTH_API_KEYS_FILE: keys = '', ...env } = environmentFor('http://127.0.0.1:9');
+      const urlAt = '/etc/nexudus-bff/database/url';
+      const directory = mkdtempSync(join(tmpdir(), 'image-'));
+      const { LEDGER_KEYS = '', DATABASE_URL = '' } = databaseEnvironment(await postgres.createDatabase());
+      writeFileSync(join(directory, 'url'), DATABASE_URL);
+      const files = { '/etc/nexudus-bff/api-keys.json': keys, [urlAt]: join(directory, 'url') };
+      const settings = {
+        ...env,
+        NODE_ENV: 'production',
+        AUTH_API_KEYS_FILE: '/etc/nexudus-bff/api-keys.json',
+        DATABASE_URL_FILE: urlAt,
+        LEDGER_KEYS,
+      };
+      const migration = new Container(settings, files, ['migrate']);
+      expect(await migration.process.exit()).toBe(0);
+      expect(migration.process.records().at(-1)).toMatchObject({ steps: MIGRATIONS.length });
+
+      const service = new Container(settings, files);
+      const ready = await service.process.line((line) => line.includes('"ready"'));
+      const { managementPort } = JSON.parse(ready) as { managementPort: number };
+      expect((await fetch(`http://127.0.0.1:${managementPort}/health/ready`)).status).toBe(200);
+      service.stop();
+      expect(await service.process.exit()).toBe(0);
+      rmSync(directory, { recursive: true });
+    } finally {
+      await postgres.stop();
     }
   });
 });
