@@ -193,6 +193,19 @@ describe('a transaction', () => {
   });
 });
 
+describe('a question', () => {
+  it('can be put by whoever was given the queries, and took them apart', async () => {
+    const { query } = (await withTable(await postgres.createDatabase())).database;
+    expect(await query('select n from t where id = $1', [1])).toEqual([{ n: 0 }]);
+  });
+
+  it('that the server refuses is a fault of ours, and takes nobody for away', async () => {
+    const { database } = await withTable(await postgres.createDatabase());
+    expect(await failureOf(database.query('select 1 from nowhere'))).toMatchObject({ code: '42P01' });
+    expect(database.isReachable).toBe(true);
+  });
+});
+
 describe('without an answer', () => {
   it('a commit may have been done, and what came before it was not', async () => {
     const url = await postgres.createDatabase();

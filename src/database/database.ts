@@ -91,7 +91,11 @@ export class Database implements Queries {
     }
   }
 
-  async query<R extends Row = Row>(text: string, values: readonly unknown[] = []): Promise<R[]> {
+  /** Bound: whoever is given queries takes `query` out of them, and those may be this database's own. */
+  readonly query = async <R extends Row = Row>(
+    text: string,
+    values: readonly unknown[] = [],
+  ): Promise<R[]> => {
     if (!this.#isPrepared) throw new DatabaseUnavailable(false);
     const client = await this.#connection();
     try {
@@ -102,7 +106,7 @@ export class Database implements Queries {
       client.release(isUnavailable(error));
       throw this.#explained(error, mayHaveBeenDone(error));
     }
-  }
+  };
 
   /**
    * All or nothing. Where somebody else was in the way it is done again from the start, so `work` has no effects of
