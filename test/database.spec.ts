@@ -135,7 +135,7 @@ describe('a transaction', () => {
       }),
     );
     await Promise.all(both);
-    expect(tries.n).toBe(3);
+    expect(tries.n).toBeGreaterThan(2);
     expect(await database.query('select n from t order by id')).toEqual([{ n: 2 }, { n: 2 }]);
     expect(database.isReachable).toBe(true);
   });

@@ -92,7 +92,7 @@ export class TestReplica {
   async kill(): Promise<void> {
     running.splice(running.indexOf(this), 1);
     this.clock.isFrozen = true;
-    await this.#announcements.stop();
+    this.#announcements.stop();
     await this.database.stop();
   }
 
@@ -104,7 +104,7 @@ export class TestReplica {
   async stop(): Promise<void> {
     this.clock.isFrozen = false;
     await this.#fleet.stop();
-    await this.#announcements.stop();
+    this.#announcements.stop();
     await this.database.stop();
   }
 }
