@@ -1,4 +1,5 @@
 import type { DynamicModule, INestApplication } from '@nestjs/common';
+
 import type { AppConfig } from './config/sections.js';
 
 /** What replicas share, where there is a database. */
@@ -13,13 +14,17 @@ const NOTHING: SharedState = { modules: [], start: () => Promise.resolve() };
 /** Loads what it takes to share a database only where there is one: the others start without it. */
 export async function sharedState({ database }: AppConfig): Promise<SharedState> {
   if (database === undefined) return NOTHING;
-  const [{ DatabaseModule }, { FleetModule }, { TokenVaultModule }] = await Promise.all([
-    import('./database/database.module.js'),
-    import('./fleet/fleet.module.js'),
-    import('./fleet/token-vault.module.js'),
-  ]);
+  const { DatabaseModule } = await import('./database/database.module.js');
+  const { FleetModule } = await import('./fleet/fleet.module.js');
+  const { TokenVaultModule } = await import('./fleet/token-vault.module.js');
+  const { LedgerModule } = await import('./ledger/ledger.module.js');
   return {
-    modules: [DatabaseModule.register(database), FleetModule.register(), TokenVaultModule.register()],
+    modules: [
+      DatabaseModule.register(database),
+      FleetModule.register(),
+      TokenVaultModule.register(),
+      LedgerModule.register(),
+    ],
     start: async (app) => {
       await app.get(DatabaseModule).start(database);
       await app.get(FleetModule).start();

@@ -5,7 +5,7 @@ import { Clock } from '../clock/clock.js';
 import { HttpConfig } from '../config/sections.js';
 import { Lifecycle } from '../observability/lifecycle.js';
 import { Deadline } from '../nexudus/deadline.js';
-import type { WriteContext } from '../nexudus/write.js';
+import type { WriteContext, WriteJournal } from '../nexudus/write.js';
 import { Problem } from '../problem-details/problem.js';
 import { ChatMessageDto } from './chat-message.dto.js';
 import { ChatMessagesService } from './chat-messages.service.js';
@@ -33,8 +33,8 @@ export class ChatMessagesController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const caller = authorize(message, request);
-    await this.answers.answer(request, reply, { operation: 'create', message, caller, key }, () =>
-      this.messages.create(message, this.#context(request, reply)),
+    await this.answers.answer(request, reply, { operation: 'create', message, caller, key }, (journal) =>
+      this.messages.create(message, this.#context(request, reply, journal)),
     );
   }
 
@@ -48,12 +48,12 @@ export class ChatMessagesController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const caller = authorize(message, request);
-    await this.answers.answer(request, reply, { operation: 'replace', id, message, caller, key }, () =>
-      this.messages.replace(id, message, caller, this.#context(request, reply)),
+    await this.answers.answer(request, reply, { operation: 'replace', id, message, caller, key }, (journal) =>
+      this.messages.replace(id, message, caller, this.#context(request, reply, journal)),
     );
   }
 
-  #context(request: FastifyRequest, reply: FastifyReply): WriteContext {
+  #context(request: FastifyRequest, reply: FastifyReply, journal: WriteJournal | undefined): WriteContext {
     return {
       requestId: request.id,
       caller: callerName(callerOf(request)),
@@ -66,6 +66,7 @@ export class ChatMessagesController {
       abandoned: request.over,
       effort: request.effort,
       span: request.span,
+      ...(journal && { journal }),
     };
   }
 

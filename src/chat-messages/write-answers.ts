@@ -1,23 +1,16 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type Caller, callerName } from '../client-auth/caller.js';
+import { callerName } from '../client-auth/caller.js';
 import { Idempotency, type Keep } from '../idempotency/idempotency.js';
 import type { KeptAnswer } from '../idempotency/idempotency.store.js';
 import { OutcomeUnknown } from '../nexudus/nexudus.errors.js';
+import type { WriteJournal } from '../nexudus/write.js';
+import { pathOf } from '../observability/request-path.js';
 import { problemOf } from '../problem-details/problem-of.js';
 import { PROBLEM_MEDIA_TYPE, ProblemResponder } from '../problem-details/problem.responder.js';
 import type { ChatMessageDto, ChatMessageRepresentation } from './chat-message.dto.js';
-
-/** A write of a caller who may. */
-export interface Write {
-  readonly operation: 'create' | 'replace';
-  /** Of the message that is replaced. */
-  readonly id?: number;
-  readonly message: ChatMessageDto;
-  readonly caller: Caller;
-  readonly key: string | undefined;
-}
+import { recordOf, type Write } from './work-record.js';
 
 /** Answers writes: one that carries an idempotency key is done once, and answered the same each time. */
 @Injectable()
@@ -32,10 +25,11 @@ export class WriteAnswers {
     request: FastifyRequest,
     reply: FastifyReply,
     write: Write,
-    perform: () => Promise<ChatMessageRepresentation>,
+    perform: (journal?: WriteJournal) => Promise<ChatMessageRepresentation>,
   ): Promise<void> {
     const { key, operation } = write;
-    const work = async (): Promise<KeptAnswer> => toAnswer(operation, await perform());
+    const work = async (journal?: WriteJournal): Promise<KeptAnswer> =>
+      toAnswer(operation, await perform(journal));
     if (key === undefined) {
       send(reply, await work());
       return;
@@ -46,6 +40,7 @@ export class WriteAnswers {
         scope: scopeOf(write, key),
         fingerprint: fingerprintOf(write.message),
         orphaned: operation === 'create' ? () => new OutcomeUnknown('connection-lost', false) : undefined,
+        record: recordOf(write, { id: request.id, path: pathOf(request.url) }),
       },
       work,
       (failure) => this.#keep(failure, operation, request),

@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { Clock } from '../clock/clock.js';
 import { HttpConfig, IdempotencyConfig } from '../config/sections.js';
 import { Idempotency } from './idempotency.js';
-import { IdempotencyStore } from './idempotency.store.js';
+import { IdempotencyStore, SHARED_IDEMPOTENCY_STORE } from './idempotency.store.js';
 import { MemoryIdempotencyStore } from './memory.idempotency.store.js';
 
 /** More than a write a second that stays unknown for a whole day. */
@@ -17,8 +17,14 @@ const LARGEST_ANSWER_PER_BODY_BYTE = 12;
     Idempotency,
     {
       provide: IdempotencyStore,
-      inject: [IdempotencyConfig, HttpConfig, Clock],
-      useFactory: ({ ttlMs }: IdempotencyConfig, { bodyLimitBytes }: HttpConfig, clock: Clock) =>
+      inject: [IdempotencyConfig, HttpConfig, Clock, { token: SHARED_IDEMPOTENCY_STORE, optional: true }],
+      useFactory: (
+        { ttlMs }: IdempotencyConfig,
+        { bodyLimitBytes }: HttpConfig,
+        clock: Clock,
+        shared: IdempotencyStore | undefined,
+      ): IdempotencyStore =>
+        shared ??
         new MemoryIdempotencyStore(
           {
             ttlMs,

@@ -10,11 +10,42 @@ export interface KeptAnswer {
   readonly problem: string | undefined;
 }
 
+/** What a store that outlives its process writes down of the work beside its key. */
+export interface WorkRecord {
+  /** Its name among all others. */
+  readonly caller: string;
+  readonly operation: 'create' | 'replace';
+  /** Of the message that is replaced. */
+  readonly messageId: number | undefined;
+  /** Work of one session is done in order. */
+  readonly session: string | undefined;
+  /** What of the answer is personal, and not kept in it: whoever repeats the request brings it along. */
+  readonly personal: { readonly member: string; readonly value: string };
+  /** All that it takes to do the work later, or to find out whether it was done. For whoever does it; kept encrypted. */
+  readonly content: string;
+}
+
+/** Where each step of the work is written down before it is taken. */
+export interface WorkJournal {
+  /**
+   * Before each attempt: from now on the outcome is unknown.
+   *
+   * @throws when it cannot be written, or somebody else has taken the work over: it must not be done then
+   */
+  sending(attempt: number): Promise<void>;
+  /** After an attempt that provably did nothing, where another may follow. */
+  notSent(): Promise<void>;
+  /** Whether the work is still this process's to do. */
+  readonly isHeld: boolean;
+}
+
 /** The right to run what a key stands for. Whoever holds it settles or releases it. */
 export interface Lease {
   readonly scope: string;
   /** Fencing: a lease that somebody has taken over can no longer change anything. */
   readonly token: number;
+  /** Of a store that outlives its process: without it, silence means that the work may have been done. */
+  readonly journal?: WorkJournal;
 }
 
 /** What a key is found to be. */
@@ -38,13 +69,17 @@ export type Claim =
  *
  * Its promises, which one contract test asks of every store:
  * - of many claims of one scope, one gets the lease;
- * - a lease that is not renewed ends; the next claim of the same body takes it over, and is told so: never a free key;
+ * - a lease that is not renewed ends; the next claim of the same body takes it over, and is told so: never a free key,
+ *   save where the store knows that nothing was begun;
  * - an answer is kept for its time to live; one that is final may be forgotten earlier to make room, while what runs
  *   and what is unknown never is.
  */
 export abstract class IdempotencyStore {
-  /** @param leaseMs how long the lease holds, unless it is renewed */
-  abstract claim(scope: string, fingerprint: string, leaseMs: number): Promise<Claim>;
+  /**
+   * @param leaseMs how long the lease holds, unless it is renewed
+   * @param record for a store that outlives its process
+   */
+  abstract claim(scope: string, fingerprint: string, leaseMs: number, record?: WorkRecord): Promise<Claim>;
   /** False when somebody has taken the lease over. */
   abstract renew(lease: Lease, leaseMs: number): Promise<boolean>;
   /** Keeps the answer for its time to live. False when somebody has taken the lease over: nothing is changed then. */
@@ -52,3 +87,6 @@ export abstract class IdempotencyStore {
   /** Frees the key: as if it had never been used. */
   abstract release(lease: Lease): Promise<void>;
 }
+
+/** Where another store than this process's own is given: that of all replicas. */
+export const SHARED_IDEMPOTENCY_STORE = Symbol('shared idempotency store');

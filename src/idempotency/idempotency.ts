@@ -3,7 +3,14 @@ import { Clock } from '../clock/clock.js';
 import { AppLogger } from '../observability/app-logger.js';
 import { Metrics } from '../observability/metrics.js';
 import { Problem } from '../problem-details/problem.js';
-import { IdempotencyStore, type Claim, type KeptAnswer, type Lease } from './idempotency.store.js';
+import {
+  IdempotencyStore,
+  type Claim,
+  type KeptAnswer,
+  type Lease,
+  type WorkJournal,
+  type WorkRecord,
+} from './idempotency.store.js';
 
 /** A request that carries a key. */
 export interface KeyedRequest {
@@ -18,6 +25,8 @@ export interface KeyedRequest {
    * again does no harm.
    */
   readonly orphaned: (() => Error) | undefined;
+  /** Written down by a store that outlives this process. */
+  readonly record?: WorkRecord;
 }
 
 /** What is to be kept of work that failed; `undefined` where nothing is, and the key is free again. */
@@ -48,11 +57,11 @@ export class Idempotency {
    * @throws whatever the work does
    */
   async once(
-    { requestId, scope, fingerprint, orphaned }: KeyedRequest,
-    work: () => Promise<KeptAnswer>,
+    { requestId, scope, fingerprint, orphaned, record }: KeyedRequest,
+    work: (journal: WorkJournal | undefined) => Promise<KeptAnswer>,
     keepOf: (failure: unknown) => Keep,
   ): Promise<{ readonly answer: KeptAnswer; readonly replayed: boolean }> {
-    const claim = await this.store.claim(scope, fingerprint, LEASE_MS);
+    const claim = await this.store.claim(scope, fingerprint, LEASE_MS, record);
     this.metrics.idempotencyRequests.inc({ result: RESULTS[claim.kind] });
     switch (claim.kind) {
       case 'settled':
@@ -77,7 +86,7 @@ export class Idempotency {
     const { lease, takenOver } = claim;
     const stopRenewing = this.#renew(lease, requestId);
     try {
-      const begun = takenOver && orphaned ? Promise.reject(orphaned()) : work();
+      const begun = takenOver && orphaned ? Promise.reject(orphaned()) : work(lease.journal);
       const answer = await begun.catch(async (failure: unknown) => {
         await this.#settle(lease, keepOf(failure), requestId);
         throw failure;

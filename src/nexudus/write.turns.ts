@@ -7,6 +7,7 @@ import { AccessTokenSource } from './access-token.source.js';
 import { Circuit } from './circuit.js';
 import { QuotaExhausted, UpstreamUnavailable, WriteAbandoned } from './nexudus.errors.js';
 import { Pacer, type Place, type Slot } from './pacer.js';
+import { sessionName } from './session-name.js';
 import type { NexudusMessage, WriteContext } from './write.js';
 
 /** Gets a write all that it needs to be sent: a place in the line, then a token and a slot. */
@@ -25,14 +26,11 @@ export class WriteTurns {
    *
    * @throws QuotaExhausted when its turn would come too late
    */
-  async admit(
-    { Id, BusinessId, AiChannelSessionId }: NexudusMessage,
-    { caller, deadline }: WriteContext,
-  ): Promise<Place> {
-    const session = AiChannelSessionId === undefined ? undefined : `${BusinessId}/${AiChannelSessionId}`;
+  async admit(message: NexudusMessage, { caller, deadline }: WriteContext): Promise<Place> {
+    const session = sessionName(message);
     const isReady = this.tokens.current !== undefined;
     try {
-      const place = await this.pacer.admit({ caller, session, message: Id, deadline, isReady });
+      const place = await this.pacer.admit({ caller, session, message: message.Id, deadline, isReady });
       this.metrics.quotaAdmitted.inc();
       return place;
     } catch (error) {

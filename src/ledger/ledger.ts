@@ -1,0 +1,322 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { Clock } from '../clock/clock.js';
+import { DeliveriesConfig, IdempotencyConfig } from '../config/sections.js';
+import { Database, type Queries, type Row } from '../database/database.js';
+import { Sealer } from '../database/sealer.js';
+import type { KeptAnswer, WorkRecord } from '../idempotency/idempotency.store.js';
+import type { Delivery, DeliveryState } from './delivery.js';
+import { type Held, Hold } from './hold.js';
+import { type StoredAnswer, withoutPersonal } from './stored-answer.js';
+import { Settlements } from './settlements.js';
+
+/** A key with all that it belongs to, and of what body it is. */
+export interface Key {
+  readonly scope: string;
+  readonly fingerprint: string;
+}
+
+/** A write that is to be taken on. */
+export interface Entry {
+  readonly id: string;
+  readonly mode: Delivery['mode'];
+  readonly key: Key | undefined;
+  readonly record: WorkRecord | undefined;
+  /** Where this replica begins with it at once. */
+  readonly leaseMs?: number;
+  /** Where it may wait. */
+  readonly ttlMs?: number;
+}
+
+/** What stands under a key. */
+export interface KeyRow extends Row {
+  readonly id: string;
+  readonly mode: Delivery['mode'];
+  readonly state: DeliveryState;
+  readonly fingerprint: string;
+  readonly fence: string;
+  readonly answer: Buffer | null;
+  readonly was_sent: boolean;
+  readonly is_held: boolean;
+  readonly is_over: boolean;
+}
+
+/** How a write has ended. */
+export interface Settlement {
+  readonly state: Extract<DeliveryState, 'done' | 'rejected' | 'unknown'>;
+  readonly answer: KeptAnswer;
+}
+
+/** Of a row that nobody has taken over yet. */
+export const FIRST_FENCE = 1;
+const PARTS = 16;
+
+/** As columns, for everybody who reads a whole row. */
+export const DELIVERY_COLUMNS = `id, mode, caller, operation, message_id, session, state, attempts, content, answer,
+  merged_into, ${['accepted_at', 'expires_at', 'sent_at', 'settled_at'].map(epochMs).join(', ')}`;
+
+/**
+ * The rows of the deliveries: takes writes on, and writes down what became of them. Only whoever holds a row changes
+ * it, and each change says so (`fence`), so that a replica that was frozen for too long changes nothing.
+ */
+export class Ledger {
+  /** This process, as far as leases are concerned. */
+  readonly owner = randomUUID();
+
+  constructor(
+    readonly database: Database,
+    private readonly sealer: Sealer,
+    private readonly settlements: Settlements,
+    private readonly clock: Clock,
+    private readonly idempotency: IdempotencyConfig,
+    private readonly deliveries: DeliveriesConfig,
+  ) {}
+
+  /** Takes a write on. False when there is one with this key, or this id. */
+  async insert(queries: Queries, { id, mode, key, record, leaseMs, ttlMs }: Entry): Promise<boolean> {
+    const rows = await queries.query(
+      `insert into bff.delivery (id, mode, caller, operation, message_id, session, scope, fingerprint, state, content,
+         owner, fence, lease_until, expires_at)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, 'accepted', $9, $10, $13,
+         now() + $11::float8 * interval '1 millisecond', now() + $12::float8 * interval '1 millisecond')
+       on conflict do nothing returning id`,
+      [
+        id,
+        mode,
+        record?.caller ?? '',
+        record?.operation ?? 'create',
+        record?.messageId ?? null,
+        record?.session ?? null,
+        key ? scopeName(key.scope) : null,
+        key ? this.sealer.names(key.fingerprint)[0] : null,
+        record ? this.sealer.seal(record.content, placeOf(id)) : null,
+        leaseMs === undefined ? null : this.owner,
+        leaseMs ?? null,
+        ttlMs ?? null,
+        FIRST_FENCE,
+      ],
+    );
+    return rows.length > 0;
+  }
+
+  /** What stands under a key, which nobody else changes within the transaction. */
+  async lockKey(queries: Queries, scope: string): Promise<KeyRow | undefined> {
+    const [row] = await queries.query<KeyRow>(
+      `select id, mode, state, fingerprint, fence, answer, sent_at is not null as was_sent,
+         coalesce(lease_until > now(), false) as is_held, coalesce(keep_until <= now(), false) as is_over
+       from bff.delivery where scope = $1 for update`,
+      [scopeName(scope)],
+    );
+    return row;
+  }
+
+  /** Whether a body is the one that a key was used with. */
+  isSameBody({ fingerprint }: KeyRow, other: string): boolean {
+    return this.sealer.names(other).includes(fingerprint);
+  }
+
+  async remove(queries: Queries, id: string): Promise<void> {
+    await queries.query('delete from bff.delivery where id = $1', [id]);
+  }
+
+  /** A hold on a row that this replica has just taken. */
+  hold(held: Held): Hold {
+    // Of one that somebody waits for, nobody else wants to hear.
+    const changed = held.mode === 'async' ? (id: string): void => this.settlements.announce(id) : undefined;
+    return new Hold(held, this.database, this.clock, changed);
+  }
+
+  /** Takes a row over from a holder that is gone, in the transaction that has found it so. */
+  async takeOver(queries: Queries, row: Pick<KeyRow, 'id' | 'fence'>, leaseMs: number): Promise<number> {
+    const fence = Number(row.fence) + 1;
+    await queries.query(
+      `update bff.delivery set owner = $2, fence = $3, lease_until = now() + $4::float8 * interval '1 millisecond'
+       where id = $1`,
+      [row.id, this.owner, fence, leaseMs],
+    );
+    return fence;
+  }
+
+  /** Writes down how a write has ended. False when somebody has taken it over: nothing is changed then. */
+  async settle(hold: Hold, { state, answer }: Settlement): Promise<boolean> {
+    const ours = { id: hold.id, fence: hold.fence };
+    if (hold.mode === 'sync') return this.#end(this.database, ours, 'sync', state, answer, hold.personal);
+    const isOurs = await this.database.transaction(async (queries) => {
+      const [row] = await queries.query<{ caller: string; is_open: boolean }>(
+        `select caller, state in ('accepted', 'sending') as is_open from bff.delivery
+         where id = $1 and fence = $2 for update`,
+        [hold.id, hold.fence],
+      );
+      if (row === undefined) return false;
+      if (!(await this.#end(queries, ours, 'async', state, answer, hold.personal))) return false;
+      if (row.is_open) await this.count(queries, row.caller, -1);
+      return true;
+    });
+    if (isOurs) this.settlements.announce(hold.id);
+    return isOurs;
+  }
+
+  /**
+   * Ends one that nobody is at any more, in the transaction that has locked its row. Whoever thinks that it still
+   * holds it can change nothing from now on.
+   */
+  async close(
+    queries: Queries,
+    { id, mode, caller, state: former }: Pick<Delivery, 'id' | 'mode' | 'caller' | 'state'>,
+    state: DeliveryState,
+    answer?: KeptAnswer,
+    personal?: Hold['personal'],
+  ): Promise<void> {
+    await this.#end(queries, { id }, mode, state, answer, personal);
+    const wasOpen = former === 'accepted' || former === 'sending';
+    if (mode === 'async' && wasOpen) await this.count(queries, caller, -1);
+  }
+
+  /** @param row with the fence of whoever holds it; without, of one that is locked */
+  async #end(
+    queries: Queries,
+    { id, fence }: { readonly id: string; readonly fence?: number },
+    mode: Delivery['mode'],
+    state: DeliveryState,
+    answer: KeptAnswer | undefined,
+    personal: Hold['personal'],
+  ): Promise<boolean> {
+    const isUnknown = state === 'unknown';
+    const contentMs = this.deliveries.contentRetentionMs;
+    // The repeat of a request that somebody waited for brings its content along: ours is not needed any more.
+    const clearsNow = !isUnknown && (mode === 'sync' || contentMs === 0);
+    const rows = await queries.query(
+      `update bff.delivery set state = $2, answer = $3, result_id = $4, owner = null, fence = fence + 1,
+         lease_until = null, settled_at = now(), keep_until = now() + $5::float8 * interval '1 millisecond',
+         content = case when $6 then null else content end,
+         content_until = case when $7 then now() + $8::float8 * interval '1 millisecond' end,
+         scope = case when $9 then null else scope end
+       where id = $1 and ($10::bigint is null or (fence = $10 and owner is not null and answer is null))
+       returning id`,
+      [
+        id,
+        state,
+        answer ? this.sealAnswer(id, answer, personal) : null,
+        answer && state === 'done' ? resultOf(answer) : null,
+        mode === 'sync' ? this.idempotency.ttlMs : Math.max(this.idempotency.ttlMs, contentMs),
+        clearsNow,
+        !isUnknown && !clearsNow,
+        contentMs,
+        state === 'expired' || state === 'cancelled',
+        fence ?? null,
+      ],
+    );
+    return rows.length > 0;
+  }
+
+  /** It was not sent, and is free for whoever comes next: a key is as if it had never been used. */
+  async release({ id, fence, mode, wasSent }: Hold): Promise<void> {
+    const isOurs = "id = $1 and fence = $2 and owner is not null and state in ('accepted', 'sending')";
+    if (mode === 'sync') {
+      await this.database.query(`delete from bff.delivery where ${isOurs}`, [id, fence]);
+      return;
+    }
+    await this.database.query(
+      `update bff.delivery set state = 'accepted', owner = null, lease_until = null,
+         sent_at = case when $3 then sent_at end
+       where ${isOurs}`,
+      [id, fence, wasSent],
+    );
+    this.settlements.announce(id);
+  }
+
+  /** Counts deliveries that wait; how many there are then, of the caller and of all. */
+  async count(queries: Queries, caller: string, by: 1 | -1): Promise<{ ofCaller: number; ofAll: number }> {
+    const [own] = await queries.query<{ waiting: string }>(
+      `insert into bff.backlog (caller, waiting) values ($1, $2)
+       on conflict (caller) do update set waiting = backlog.waiting + $2 returning waiting`,
+      [caller, by],
+    );
+    await queries.query(
+      `insert into bff.backlog_total (part, waiting) values ($1, $2)
+       on conflict (part) do update set waiting = backlog_total.waiting + $2`,
+      [Math.floor(Math.random() * PARTS), by],
+    );
+    const [all] = await queries.query<{ waiting: string }>(
+      'select coalesce(sum(waiting), 0)::bigint as waiting from bff.backlog_total',
+    );
+    return { ofCaller: Number(own?.waiting ?? 0), ofAll: Number(all?.waiting ?? 0) };
+  }
+
+  sealAnswer(id: string, answer: KeptAnswer, personal: Hold['personal']): Buffer {
+    return this.sealer.seal(JSON.stringify(withoutPersonal(answer, personal)), answerPlaceOf(id));
+  }
+
+  openAnswer(id: string, sealed: Buffer): StoredAnswer {
+    return JSON.parse(this.sealer.open(sealed, answerPlaceOf(id))) as StoredAnswer;
+  }
+
+  /** A row with what is sealed in it. */
+  read(row: Row): Delivery {
+    const { id } = row as { id: string };
+    const bytes = (name: string): Buffer | null => row[name] as Buffer | null;
+    const answer = bytes('answer');
+    const content = bytes('content');
+    return {
+      id,
+      mode: row['mode'] as Delivery['mode'],
+      caller: row['caller'] as string,
+      operation: row['operation'] as Delivery['operation'],
+      messageId: optional<number>(row['message_id']),
+      session: optional<string>(row['session']),
+      state: row['state'] as DeliveryState,
+      attempts: Number(row['attempts']),
+      acceptedAtMs: Number(row['accepted_at_ms']),
+      expiresAtMs: optionalNumber(row['expires_at_ms']),
+      sentAtMs: optionalNumber(row['sent_at_ms']),
+      settledAtMs: optionalNumber(row['settled_at_ms']),
+      answer: answer ? this.openAnswer(id, answer) : undefined,
+      content: content ? this.sealer.open(content, placeOf(id)) : undefined,
+      mergedInto: optional<string>(row['merged_into']),
+    };
+  }
+
+  async find(queries: Queries, id: string): Promise<Delivery | undefined> {
+    const [row] = await queries.query(`select ${DELIVERY_COLUMNS} from bff.delivery where id = $1`, [id]);
+    return row && this.read(row);
+  }
+
+  /** The same, which nobody else changes within the transaction. */
+  async lock(queries: Queries, id: string): Promise<Delivery | undefined> {
+    const [row] = await queries.query(
+      `select ${DELIVERY_COLUMNS} from bff.delivery where id = $1 for update`,
+      [id],
+    );
+    return row && this.read(row);
+  }
+}
+
+/** Nothing to be guessed from it without the caller's own key, and the same in every replica, whatever its keys. */
+function scopeName(scope: string): string {
+  return createHash('sha256').update(scope).digest('base64url');
+}
+
+function placeOf(id: string): string {
+  return `delivery:${id}`;
+}
+
+function answerPlaceOf(id: string): string {
+  return `delivery:${id}/answer`;
+}
+
+function epochMs(column: string): string {
+  return `floor(extract(epoch from ${column}) * 1000)::bigint as ${column}_ms`;
+}
+
+function optional<T>(value: unknown): T | undefined {
+  return value === null ? undefined : (value as T);
+}
+
+function optionalNumber(value: unknown): number | undefined {
+  return value === null ? undefined : Number(value);
+}
+
+/** The id in an answer of the API. */
+function resultOf({ body }: KeptAnswer): number | null {
+  const { id } = JSON.parse(body) as { id?: unknown };
+  return typeof id === 'number' ? id : null;
+}

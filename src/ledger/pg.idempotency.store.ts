@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../clock/clock.js';
+import type { Queries } from '../database/database.js';
+import {
+  type Claim,
+  IdempotencyStore,
+  type KeptAnswer,
+  type Lease,
+  type WorkRecord,
+} from '../idempotency/idempotency.store.js';
+import type { Background } from './background.js';
+import { Hold } from './hold.js';
+import { FIRST_FENCE, type KeyRow, type Ledger } from './ledger.js';
+import { withPersonal } from './stored-answer.js';
+
+/** Who waits for an answer does not wait for our books: they are closed behind its back. */
+const PATIENCE_MS = 1_000;
+
+/** Keeps keys in the ledger, for all replicas: a key that was claimed is a delivery that somebody waits for. */
+export class PgIdempotencyStore extends IdempotencyStore {
+  constructor(
+    private readonly ledger: Ledger,
+    private readonly background: Background,
+    private readonly clock: Clock,
+  ) {
+    super();
+  }
+
+  override async claim(
+    scope: string,
+    fingerprint: string,
+    leaseMs: number,
+    record?: WorkRecord,
+  ): Promise<Claim> {
+    const { ledger } = this;
+    const id = randomUUID();
+    const sinceMs = this.clock.nowMs();
+    const claimed = (row: Pick<KeyRow, 'id' | 'mode' | 'was_sent'>, fence: number): Claim => ({
+      kind: 'claimed',
+      takenOver: fence > FIRST_FENCE,
+      lease: {
+        scope,
+        token: fence,
+        journal: ledger.hold({
+          id: row.id,
+          mode: row.mode,
+          fence,
+          leaseMs,
+          sinceMs,
+          wasSent: row.was_sent,
+          personal: record?.personal,
+        }),
+      },
+    });
+    const begin = async (queries: Queries): Promise<Claim | undefined> =>
+      (await ledger.insert(queries, { id, mode: 'sync', key: { scope, fingerprint }, record, leaseMs }))
+        ? claimed({ id, mode: 'sync', was_sent: false }, FIRST_FENCE)
+        : undefined;
+    const begun = await begin(ledger.database);
+    if (begun !== undefined) return begun;
+    return ledger.database.transaction(async (queries) => {
+      for (;;) {
+        const row = await ledger.lockKey(queries, scope);
+        if (row !== undefined && !isFree(row)) {
+          if (!ledger.isSameBody(row, fingerprint)) return { kind: 'reused' };
+          if (row.answer !== null) return this.#settled(row.id, row.answer, record);
+          if (row.is_held || (row.mode === 'async' && row.state !== 'unknown')) return { kind: 'running' };
+          return claimed(row, await ledger.takeOver(queries, row, leaseMs));
+        }
+        if (row !== undefined) await ledger.remove(queries, row.id);
+        const again = await begin(queries);
+        if (again !== undefined) return again;
+      }
+    });
+  }
+
+  override async renew(lease: Lease, leaseMs: number): Promise<boolean> {
+    return holdOf(lease).renew(leaseMs);
+  }
+
+  override async settle(lease: Lease, answer: KeptAnswer, certainty: 'final' | 'unknown'): Promise<boolean> {
+    const state = certainty === 'unknown' ? 'unknown' : answer.outcome === 'done' ? 'done' : 'rejected';
+    let isOurs = true;
+    await this.#behind(async () => {
+      isOurs = await this.ledger.settle(holdOf(lease), { state, answer });
+    });
+    return isOurs;
+  }
+
+  override async release(lease: Lease): Promise<void> {
+    await this.#behind(() => this.ledger.release(holdOf(lease)));
+  }
+
+  async #behind(work: () => Promise<void>): Promise<void> {
+    await Promise.race([this.background.untilDone(work), this.clock.sleep(PATIENCE_MS)]);
+  }
+
+  #settled(id: string, sealed: Buffer, record: WorkRecord | undefined): Claim {
+    return {
+      kind: 'settled',
+      answer: withPersonal(this.ledger.openAnswer(id, sealed), record?.personal.value),
+    };
+  }
+}
+
+/** Its time is over, or whoever held it went away before anything was sent. */
+function isFree({ is_over, is_held, mode, state, was_sent }: KeyRow): boolean {
+  return is_over || (!is_held && mode === 'sync' && state === 'accepted' && !was_sent);
+}
+
+function holdOf({ journal }: Lease): Hold {
+  if (journal instanceof Hold) return journal;
+  throw new Error('the lease is one of another store');
+}
