@@ -1,5 +1,5 @@
 import type { DynamicModule, INestApplication } from '@nestjs/common';
-
+import { ChatMessagesModule } from './chat-messages/chat-messages.module.js';
 import type { AppConfig } from './config/sections.js';
 
 /** What replicas share, where there is a database. */
@@ -18,16 +18,19 @@ export async function sharedState({ database }: AppConfig): Promise<SharedState>
   const { FleetModule } = await import('./fleet/fleet.module.js');
   const { TokenVaultModule } = await import('./fleet/token-vault.module.js');
   const { LedgerModule } = await import('./ledger/ledger.module.js');
+  const { DeliveriesModule } = await import('./deliveries/deliveries.module.js');
   return {
     modules: [
       DatabaseModule.register(database),
       FleetModule.register(),
       TokenVaultModule.register(),
-      LedgerModule.register(),
+      LedgerModule.register([ChatMessagesModule]),
+      { module: DeliveriesModule },
     ],
     start: async (app) => {
       await app.get(DatabaseModule).start(database);
       await app.get(FleetModule).start();
+      app.get(LedgerModule).start();
     },
   };
 }

@@ -9,9 +9,11 @@ import type { WriteContext, WriteJournal } from '../nexudus/write.js';
 import { Problem } from '../problem-details/problem.js';
 import { ChatMessageDto } from './chat-message.dto.js';
 import { ChatMessagesService } from './chat-messages.service.js';
+import { HandOvers } from './hand-overs.js';
 import { IdempotencyKey } from './idempotency-key.decorator.js';
 import { MessageId } from './message-id.decorator.js';
-import { parsePreferWaitSeconds } from './prefer.js';
+import { parsePreferWaitSeconds, preferOf } from './prefer.js';
+import type { Write } from './work-record.js';
 import { WriteAnswers } from './write-answers.js';
 
 @Controller('v1/chat-messages')
@@ -19,6 +21,7 @@ export class ChatMessagesController {
   constructor(
     private readonly messages: ChatMessagesService,
     private readonly answers: WriteAnswers,
+    private readonly handOvers: HandOvers,
     private readonly config: HttpConfig,
     private readonly clock: Clock,
     private readonly lifecycle: Lifecycle,
@@ -33,7 +36,9 @@ export class ChatMessagesController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const caller = authorize(message, request);
-    await this.answers.answer(request, reply, { operation: 'create', message, caller, key }, (journal) =>
+    const write: Write = { operation: 'create', message, caller, key };
+    if (await this.handOvers.answer(request, reply, write)) return;
+    await this.answers.answer(request, reply, write, (journal) =>
       this.messages.create(message, this.#context(request, reply, journal)),
     );
   }
@@ -48,7 +53,9 @@ export class ChatMessagesController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const caller = authorize(message, request);
-    await this.answers.answer(request, reply, { operation: 'replace', id, message, caller, key }, (journal) =>
+    const write: Write = { operation: 'replace', id, message, caller, key };
+    if (await this.handOvers.answer(request, reply, write)) return;
+    await this.answers.answer(request, reply, write, (journal) =>
       this.messages.replace(id, message, caller, this.#context(request, reply, journal)),
     );
   }
@@ -72,8 +79,7 @@ export class ChatMessagesController {
 
   /** What the caller asked for with `Prefer: wait=N`, where that is less than the longest wait. */
   #waitMs(request: FastifyRequest, reply: FastifyReply): number {
-    const { prefer } = request.headers;
-    const seconds = parsePreferWaitSeconds(Array.isArray(prefer) ? prefer.join() : prefer);
+    const seconds = parsePreferWaitSeconds(preferOf(request));
     if (seconds === undefined || seconds * 1000 > this.config.requestDeadlineMs)
       return this.config.requestDeadlineMs;
     void reply.header('preference-applied', `wait=${seconds}`);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { parsePreferWaitSeconds } from './prefer.js';
+import { parsePreferWaitSeconds, prefersRespondAsync } from './prefer.js';
 
 describe('the wait of a Prefer header', () => {
   it.each<[string, number]>([
@@ -74,5 +74,36 @@ describe('the wait of a Prefer header', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('the wish not to wait', () => {
+  it.each([
+    'respond-async',
+    'Respond-Async',
+    ' respond-async ',
+    'respond-async, wait=10',
+    'wait=10,respond-async',
+    'respond-async; foo=bar',
+    'respond-async=""',
+    'respond-async=',
+    'foo="a, b", respond-async',
+  ])('is read from %j', (header) => {
+    expect(prefersRespondAsync(header)).toBe(true);
+  });
+
+  it.each([
+    undefined,
+    '',
+    'wait=10',
+    'respond-asynchronously',
+    'no-respond-async',
+    'respond-async=1',
+    'foo; respond-async',
+    'foo="respond-async"',
+    'foo="a, respond-async"',
+    'respond-async, foo="',
+  ])('is not in %j', (header) => {
+    expect(prefersRespondAsync(header)).toBe(false);
   });
 });

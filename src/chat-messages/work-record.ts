@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type Caller, callerName } from '../client-auth/caller.js';
 import type { WorkRecord } from '../idempotency/idempotency.store.js';
 import { sessionName } from '../nexudus/session-name.js';
@@ -63,4 +64,21 @@ export function readContent(content: string): {
     caller: { ...caller, businesses: businesses === '*' ? '*' : new Set(businesses) },
     request,
   };
+}
+
+/** An idempotency key with all that it belongs to, and of what body it is. The operation stands for method and route. */
+export function keyOf(
+  { operation, id, caller, message }: Write,
+  key: string,
+): { readonly scope: string; readonly fingerprint: string } {
+  return {
+    scope: JSON.stringify([callerName(caller), operation, id ?? null, key]),
+    fingerprint: fingerprintOf(message),
+  };
+}
+
+/** Independent of the order of names and of white space. The message is valid, so all its values are scalars. */
+function fingerprintOf(message: ChatMessageDto): string {
+  const entries = Object.entries(message).sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash('sha256').update(JSON.stringify(entries)).digest('base64');
 }

@@ -37,4 +37,15 @@ export interface Delivery {
   readonly content: string | undefined;
   /** The delivery that is sent in its stead, and whose end is its own. */
   readonly mergedInto: string | undefined;
+  /** Raised whenever somebody takes it over, and when it ends. */
+  readonly fence: number;
+  /** Until when somebody is at it; `undefined` when nobody is. */
+  readonly heldUntilMs: number | undefined;
+  /** When this was read. */
+  readonly readAtMs: number;
+}
+
+/** Whether what becomes of it is still to be seen. */
+export function isOpen({ state }: Pick<Delivery, 'state'>): boolean {
+  return state === 'accepted' || state === 'sending';
 }

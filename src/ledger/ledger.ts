@@ -1,13 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { Clock } from '../clock/clock.js';
-import { DeliveriesConfig, IdempotencyConfig } from '../config/sections.js';
-import { Database, type Queries, type Row } from '../database/database.js';
-import { Sealer } from '../database/sealer.js';
+import type { Clock } from '../clock/clock.js';
+import type { DeliveriesConfig, IdempotencyConfig } from '../config/sections.js';
+import type { Database, Queries, Row } from '../database/database.js';
+import type { Sealer } from '../database/sealer.js';
 import type { KeptAnswer, WorkRecord } from '../idempotency/idempotency.store.js';
 import type { Delivery, DeliveryState } from './delivery.js';
 import { type Held, Hold } from './hold.js';
 import { type StoredAnswer, withoutPersonal } from './stored-answer.js';
-import { Settlements } from './settlements.js';
+import type { Settlements } from './settlements.js';
 
 /** A key with all that it belongs to, and of what body it is. */
 export interface Key {
@@ -52,7 +52,8 @@ const PARTS = 16;
 
 /** As columns, for everybody who reads a whole row. */
 export const DELIVERY_COLUMNS = `id, mode, caller, operation, message_id, session, state, attempts, content, answer,
-  merged_into, ${['accepted_at', 'expires_at', 'sent_at', 'settled_at'].map(epochMs).join(', ')}`;
+  merged_into, fence, ${['accepted_at', 'expires_at', 'sent_at', 'settled_at', 'lease_until'].map(epochMs).join(', ')},
+  floor(extract(epoch from now()) * 1000)::bigint as now_ms`;
 
 /**
  * The rows of the deliveries: takes writes on, and writes down what became of them. Only whoever holds a row changes
@@ -71,14 +72,17 @@ export class Ledger {
     private readonly deliveries: DeliveriesConfig,
   ) {}
 
-  /** Takes a write on. False when there is one with this key, or this id. */
-  async insert(queries: Queries, { id, mode, key, record, leaseMs, ttlMs }: Entry): Promise<boolean> {
-    const rows = await queries.query(
+  /** Takes a write on. `undefined` when there is one with this key, or this id. */
+  async insert(
+    queries: Queries,
+    { id, mode, key, record, leaseMs, ttlMs }: Entry,
+  ): Promise<{ readonly expiresAtMs: number | undefined } | undefined> {
+    const [row] = await queries.query(
       `insert into bff.delivery (id, mode, caller, operation, message_id, session, scope, fingerprint, state, content,
          owner, fence, lease_until, expires_at)
        values ($1, $2, $3, $4, $5, $6, $7, $8, 'accepted', $9, $10, $13,
          now() + $11::float8 * interval '1 millisecond', now() + $12::float8 * interval '1 millisecond')
-       on conflict do nothing returning id`,
+       on conflict do nothing returning ${epochMs('expires_at')}`,
       [
         id,
         mode,
@@ -95,7 +99,7 @@ export class Ledger {
         FIRST_FENCE,
       ],
     );
-    return rows.length > 0;
+    return row && { expiresAtMs: optionalNumber(row['expires_at_ms']) };
   }
 
   /** What stands under a key, which nobody else changes within the transaction. */
@@ -121,12 +125,18 @@ export class Ledger {
   /** A hold on a row that this replica has just taken. */
   hold(held: Held): Hold {
     // Of one that somebody waits for, nobody else wants to hear.
-    const changed = held.mode === 'async' ? (id: string): void => this.settlements.announce(id) : undefined;
+    const changed = (id: string): void => {
+      if (held.mode === 'async') this.settlements.announce(id);
+    };
     return new Hold(held, this.database, this.clock, changed);
   }
 
   /** Takes a row over from a holder that is gone, in the transaction that has found it so. */
-  async takeOver(queries: Queries, row: Pick<KeyRow, 'id' | 'fence'>, leaseMs: number): Promise<number> {
+  async takeOver(
+    queries: Queries,
+    row: { readonly id: string; readonly fence: string | number },
+    leaseMs: number,
+  ): Promise<number> {
     const fence = Number(row.fence) + 1;
     await queries.query(
       `update bff.delivery set owner = $2, fence = $3, lease_until = now() + $4::float8 * interval '1 millisecond'
@@ -189,7 +199,7 @@ export class Ledger {
          lease_until = null, settled_at = now(), keep_until = now() + $5::float8 * interval '1 millisecond',
          content = case when $6 then null else content end,
          content_until = case when $7 then now() + $8::float8 * interval '1 millisecond' end,
-         scope = case when $9 then null else scope end
+         scope = case when $9 then null else scope end, next_look_at = case when $11 then now() end
        where id = $1 and ($10::bigint is null or (fence = $10 and owner is not null and answer is null))
        returning id`,
       [
@@ -203,25 +213,48 @@ export class Ledger {
         contentMs,
         state === 'expired' || state === 'cancelled',
         fence ?? null,
+        isUnknown,
       ],
     );
     return rows.length > 0;
   }
 
-  /** It was not sent, and is free for whoever comes next: a key is as if it had never been used. */
-  async release({ id, fence, mode, wasSent }: Hold): Promise<void> {
+  /**
+   * It is free for whoever comes next. One that somebody waited for is as if it had never been; one that was handed
+   * over waits again.
+   *
+   * @param mayHaveRun whether Nexudus may have run an attempt: sending it again must be safe then
+   * @returns false when somebody has taken it over
+   */
+  async release({ id, fence, mode }: Hold, mayHaveRun = false): Promise<boolean> {
     const isOurs = "id = $1 and fence = $2 and owner is not null and state in ('accepted', 'sending')";
     if (mode === 'sync') {
-      await this.database.query(`delete from bff.delivery where ${isOurs}`, [id, fence]);
-      return;
+      const deleted = await this.database.query(`delete from bff.delivery where ${isOurs} returning id`, [
+        id,
+        fence,
+      ]);
+      return deleted.length > 0;
     }
-    await this.database.query(
+    const freed = await this.database.query(
       `update bff.delivery set state = 'accepted', owner = null, lease_until = null,
          sent_at = case when $3 then sent_at end
-       where ${isOurs}`,
-      [id, fence, wasSent],
+       where ${isOurs} returning id`,
+      [id, fence, mayHaveRun],
     );
-    this.settlements.announce(id);
+    if (freed.length > 0) this.settlements.announce(id);
+    return freed.length > 0;
+  }
+
+  /** One that was handed over waits again, in the transaction that has locked it. Its time begins anew. */
+  async reopen(queries: Queries, { id, caller }: Pick<Delivery, 'id' | 'caller'>): Promise<void> {
+    await queries.query(
+      `update bff.delivery set state = 'accepted', answer = null, owner = null, lease_until = null,
+         fence = fence + 1, sent_at = null, settled_at = null, keep_until = null, looks = 0, next_look_at = null,
+         expires_at = now() + $2::float8 * interval '1 millisecond'
+       where id = $1`,
+      [id, this.deliveries.ttlMs],
+    );
+    await this.count(queries, caller, 1);
   }
 
   /** Counts deliveries that wait; how many there are then, of the caller and of all. */
@@ -261,8 +294,8 @@ export class Ledger {
       mode: row['mode'] as Delivery['mode'],
       caller: row['caller'] as string,
       operation: row['operation'] as Delivery['operation'],
-      messageId: optional<number>(row['message_id']),
-      session: optional<string>(row['session']),
+      messageId: optionalNumber(row['message_id']),
+      session: optionalText(row['session']),
       state: row['state'] as DeliveryState,
       attempts: Number(row['attempts']),
       acceptedAtMs: Number(row['accepted_at_ms']),
@@ -271,7 +304,10 @@ export class Ledger {
       settledAtMs: optionalNumber(row['settled_at_ms']),
       answer: answer ? this.openAnswer(id, answer) : undefined,
       content: content ? this.sealer.open(content, placeOf(id)) : undefined,
-      mergedInto: optional<string>(row['merged_into']),
+      mergedInto: optionalText(row['merged_into']),
+      fence: Number(row['fence']),
+      heldUntilMs: optionalNumber(row['lease_until_ms']),
+      readAtMs: Number(row['now_ms']),
     };
   }
 
@@ -288,6 +324,11 @@ export class Ledger {
     );
     return row && this.read(row);
   }
+}
+
+/** Whether a key can be used anew: its time is over, or whoever held it went away before anything was sent. */
+export function isFree({ is_over, is_held, mode, state, was_sent }: KeyRow): boolean {
+  return is_over || (!is_held && mode === 'sync' && state === 'accepted' && !was_sent);
 }
 
 /** Nothing to be guessed from it without the caller's own key, and the same in every replica, whatever its keys. */
@@ -307,8 +348,8 @@ function epochMs(column: string): string {
   return `floor(extract(epoch from ${column}) * 1000)::bigint as ${column}_ms`;
 }
 
-function optional<T>(value: unknown): T | undefined {
-  return value === null ? undefined : (value as T);
+function optionalText(value: unknown): string | undefined {
+  return value === null ? undefined : (value as string);
 }
 
 function optionalNumber(value: unknown): number | undefined {

@@ -10,7 +10,7 @@ import {
 } from '../idempotency/idempotency.store.js';
 import type { Background } from './background.js';
 import { Hold } from './hold.js';
-import { FIRST_FENCE, type KeyRow, type Ledger } from './ledger.js';
+import { FIRST_FENCE, isFree, type KeyRow, type Ledger } from './ledger.js';
 import { withPersonal } from './stored-answer.js';
 
 /** Who waits for an answer does not wait for our books: they are closed behind its back. */
@@ -52,10 +52,9 @@ export class PgIdempotencyStore extends IdempotencyStore {
         }),
       },
     });
+    const entry = { id, mode: 'sync', key: { scope, fingerprint }, record, leaseMs } as const;
     const begin = async (queries: Queries): Promise<Claim | undefined> =>
-      (await ledger.insert(queries, { id, mode: 'sync', key: { scope, fingerprint }, record, leaseMs }))
-        ? claimed({ id, mode: 'sync', was_sent: false }, FIRST_FENCE)
-        : undefined;
+      (await ledger.insert(queries, entry)) && claimed({ id, mode: 'sync', was_sent: false }, FIRST_FENCE);
     const begun = await begin(ledger.database);
     if (begun !== undefined) return begun;
     return ledger.database.transaction(async (queries) => {
@@ -88,7 +87,9 @@ export class PgIdempotencyStore extends IdempotencyStore {
   }
 
   override async release(lease: Lease): Promise<void> {
-    await this.#behind(() => this.ledger.release(holdOf(lease)));
+    await this.#behind(async () => {
+      await this.ledger.release(holdOf(lease));
+    });
   }
 
   async #behind(work: () => Promise<void>): Promise<void> {
@@ -101,11 +102,6 @@ export class PgIdempotencyStore extends IdempotencyStore {
       answer: withPersonal(this.ledger.openAnswer(id, sealed), record?.personal.value),
     };
   }
-}
-
-/** Its time is over, or whoever held it went away before anything was sent. */
-function isFree({ is_over, is_held, mode, state, was_sent }: KeyRow): boolean {
-  return is_over || (!is_held && mode === 'sync' && state === 'accepted' && !was_sent);
 }
 
 function holdOf({ journal }: Lease): Hold {

@@ -117,6 +117,6 @@ class UpstreamPoolModule implements OnApplicationShutdown {
         new Circuit(clock, log, async () => (await account.ask(tokens.current)) !== 'no-answer'),
     },
   ],
-  exports: [NexudusClient, AccessTokenSource, Pacer],
+  exports: [NexudusClient, AccessTokenSource, Circuit, Pacer],
 })
 export class NexudusModule {}

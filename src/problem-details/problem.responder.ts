@@ -31,7 +31,12 @@ export class ProblemResponder {
 
   /** The body, as it is sent. */
   toText(problem: Problem, request: FastifyRequest): string {
-    return this.#bodyOf(problem, { path: pathOf(request.url), id: request.id });
+    return this.textFor(problem, { path: pathOf(request.url), id: request.id });
+  }
+
+  /** The same, for a request that is long over. */
+  textFor(problem: Problem, request: { readonly path: string; readonly id: string }): string {
+    return this.#bodyOf(problem, request);
   }
 
   /** The bytes of a whole HTTP/1.1 answer that ends the connection. */

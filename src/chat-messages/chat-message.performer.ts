@@ -1,0 +1,53 @@
+import { Injectable } from '@nestjs/common';
+import type { KeptAnswer, WorkRecord } from '../idempotency/idempotency.store.js';
+import { DeliveryPerformer, type Failure, type Way, type Work } from '../ledger/delivery.performer.js';
+import { isNexudusError } from '../nexudus/nexudus.errors.js';
+import type { WriteContext, WriteReceipt } from '../nexudus/write.js';
+import { ProblemResponder } from '../problem-details/problem.responder.js';
+import { toProblem } from '../problem-details/to-problem.js';
+import { toRepresentation } from './chat-message.mapper.js';
+import { ChatMessagesService } from './chat-messages.service.js';
+import { toAnswer, toProblemAnswer } from './kept-answers.js';
+import { personalOf, readContent } from './work-record.js';
+import { callerName } from '../client-auth/caller.js';
+
+/** Sends chat messages that were handed over, as if their callers waited for them. */
+@Injectable()
+export class ChatMessagePerformer extends DeliveryPerformer {
+  constructor(
+    private readonly messages: ChatMessagesService,
+    private readonly responder: ProblemResponder,
+  ) {
+    super();
+  }
+
+  override async perform({ operation, messageId, content }: Work, way: Way): Promise<KeptAnswer> {
+    const { message, caller, request } = readContent(content);
+    const context: WriteContext = { ...way, requestId: request.id, caller: callerName(caller) };
+    const representation =
+      messageId === undefined
+        ? await this.messages.create(message, context)
+        : await this.messages.replace(messageId, message, caller, context);
+    return toAnswer(operation, representation);
+  }
+
+  override failed(failure: unknown, { operation, content }: Work, attempts: number): Failure {
+    const problem = toProblem(failure, attempts > 0 ? operation : undefined);
+    return {
+      outcome: problem.outcome,
+      answer: toProblemAnswer(problem, this.responder.textFor(problem, readContent(content).request)),
+      retryAfterMs: problem.occurrence.retryAfterMs,
+      concernsAll:
+        isNexudusError(failure) &&
+        (failure.code === 'access-denied' || failure.code === 'upstream-unavailable'),
+    };
+  }
+
+  override delivered({ operation, content }: Work, receipt: WriteReceipt): KeptAnswer {
+    return toAnswer(operation, toRepresentation(readContent(content).message, receipt));
+  }
+
+  override personal({ content }: Work): WorkRecord['personal'] {
+    return personalOf(readContent(content).message);
+  }
+}

@@ -1,0 +1,156 @@
+import { Injectable, Optional } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { callerName } from '../client-auth/caller.js';
+import { Clock } from '../clock/clock.js';
+import { type Interruption, RequestInterruption } from '../clock/interruption.js';
+import { HttpConfig } from '../config/sections.js';
+import { DatabaseUnavailable } from '../database/database.errors.js';
+import { type Acceptance, Deliveries, type Ending } from '../ledger/deliveries.js';
+import { withPersonal } from '../ledger/stored-answer.js';
+import { WriteAbandoned } from '../nexudus/nexudus.errors.js';
+import { Lifecycle } from '../observability/lifecycle.js';
+import { pathOf } from '../observability/request-path.js';
+import { Problem } from '../problem-details/problem.js';
+import { noteOutcome, replay, send } from './kept-answers.js';
+import { parsePreferWaitSeconds, preferOf, prefersRespondAsync } from './prefer.js';
+import { keyOf, personalOf, recordOf, type Write } from './work-record.js';
+
+/** The body of a 202. */
+interface AcceptedRepresentation {
+  readonly id: string;
+  readonly state: string;
+  /** Null where it does not wait any more, like the estimate. */
+  readonly position: number | null;
+  readonly estimatedAt: string | null;
+  readonly expiresAt: string;
+}
+
+/** Answers writes that are handed over: at once, or after as long as their callers want to wait. */
+@Injectable()
+export class HandOvers {
+  /** @param deliveries where there is a database; elsewhere the preference is ignored, as RFC 7240 allows */
+  constructor(
+    @Optional() private readonly deliveries: Deliveries | undefined,
+    private readonly config: HttpConfig,
+    private readonly clock: Clock,
+    private readonly lifecycle: Lifecycle,
+  ) {}
+
+  /**
+   * Answers, if the caller wants it so.
+   *
+   * @returns whether it did
+   * @throws whatever kept the write from being taken on
+   */
+  async answer(request: FastifyRequest, reply: FastifyReply, write: Write): Promise<boolean> {
+    const prefer = preferOf(request);
+    if (this.deliveries === undefined || !prefersRespondAsync(prefer)) return false;
+    if (request.over.aborted) throw new WriteAbandoned();
+    const waitSeconds = parsePreferWaitSeconds(prefer) ?? 0;
+    const isLonger = waitSeconds * 1000 > this.config.requestDeadlineMs;
+    const waitMs = isLonger ? this.config.requestDeadlineMs : waitSeconds * 1000;
+    const { key } = write;
+    const acceptance = await this.deliveries.accept({
+      record: recordOf(write, { id: request.id, path: pathOf(request.url) }),
+      key: key === undefined ? undefined : keyOf(write, key),
+    });
+    switch (acceptance.kind) {
+      case 'running':
+        throw new Problem('idempotency-key-in-use', {
+          detail: 'A request with this Idempotency-Key is still running: its answer is not known yet.',
+          retryAfterMs: 1_000,
+        });
+      case 'reused':
+        throw new Problem('idempotency-key-reused', {
+          detail: 'This Idempotency-Key was used with another body.',
+        });
+      case 'settled':
+        replay(request, reply, acceptance.answer);
+        return true;
+      case 'accepted':
+      case 'repeated':
+    }
+    void reply.header(
+      'preference-applied',
+      waitSeconds > 0 && !isLonger ? `respond-async, wait=${waitSeconds}` : 'respond-async',
+    );
+    if (acceptance.kind === 'repeated') {
+      request.effort.replayed = true;
+      void reply.header('idempotency-replayed', 'true');
+    }
+    const ending =
+      waitMs > 0 ? await this.#ending(this.deliveries, acceptance.id, request, waitMs) : undefined;
+    if (ending?.answer !== undefined) {
+      const answer = withPersonal(ending.answer, personalOf(write.message).value);
+      noteOutcome(request, answer);
+      send(reply, answer);
+      return true;
+    }
+    request.effort.outcome = 'accepted';
+    await reply
+      .code(202)
+      .header('location', `/v1/deliveries/${acceptance.id}`)
+      .send(await this.#accepted(this.deliveries, acceptance, callerName(write.caller), waitMs > 0));
+    return true;
+  }
+
+  /** How it ended, where it does within the wait: it is taken on whatever becomes of the waiting. */
+  async #ending(
+    deliveries: Deliveries,
+    id: string,
+    request: FastifyRequest,
+    waitMs: number,
+  ): Promise<Ending | undefined> {
+    const enough = new RequestInterruption();
+    const end = (): void => {
+      enough.abort();
+    };
+    const over: Interruption = request.over;
+    if (over.aborted || this.lifecycle.isStopping) return undefined;
+    over.addEventListener('abort', end);
+    const takeBack = this.lifecycle.onStop(end);
+    const cancel = this.clock.after(
+      Math.max(0, request.effort.arrivedAtMs + waitMs - this.clock.nowMs()),
+      end,
+    );
+    try {
+      return await deliveries.settled(id, enough);
+    } finally {
+      cancel();
+      takeBack();
+      over.removeEventListener('abort', end);
+    }
+  }
+
+  async #accepted(
+    deliveries: Deliveries,
+    acceptance: Acceptance & { kind: 'accepted' | 'repeated' },
+    caller: string,
+    hasWaited: boolean,
+  ): Promise<AcceptedRepresentation> {
+    const { id } = acceptance;
+    const known = acceptance.kind === 'accepted' ? acceptance : undefined;
+    if (known?.standing !== undefined && !hasWaited) {
+      const { position, estimatedInMs } = known.standing;
+      const estimatedAt = isoDate(this.clock.epochMs() + estimatedInMs);
+      return { id, state: 'accepted', position, estimatedAt, expiresAt: isoDate(known.expiresAtMs) };
+    }
+    const found = await deliveries.find(caller, id).catch((error: unknown) => {
+      // It is taken on all the same: that is what the caller has to know.
+      if (known !== undefined && error instanceof DatabaseUnavailable) return undefined;
+      throw error;
+    });
+    const { delivery, standing } = found ?? {};
+    return {
+      id,
+      state: delivery?.state ?? 'accepted',
+      position: standing?.position ?? null,
+      estimatedAt: standing && delivery ? isoDate(delivery.readAtMs + standing.estimatedInMs) : null,
+      expiresAt: isoDate(delivery?.expiresAtMs ?? known?.expiresAtMs ?? this.clock.epochMs()),
+    };
+  }
+}
+
+function isoDate(epochMs: number): string {
+  return new Date(epochMs).toISOString();
+}

@@ -1,0 +1,35 @@
+import type { KeptAnswer, WorkRecord } from '../idempotency/idempotency.store.js';
+import type { WriteContext, WriteReceipt } from '../nexudus/write.js';
+import type { Delivery } from './delivery.js';
+
+/** What is to be done. */
+export interface Work extends Pick<Delivery, 'operation' | 'messageId'> {
+  readonly content: string;
+}
+
+/** How it is to be done: by whoever has its turn. */
+export type Way = Pick<WriteContext, 'deadline' | 'abandoned' | 'effort' | 'span'> &
+  Required<Pick<WriteContext, 'place' | 'journal'>>;
+
+/** What work that failed comes to. */
+export interface Failure {
+  readonly outcome: 'not-sent' | 'rejected' | 'unknown';
+  /** What whoever asks is told of it. */
+  readonly answer: KeptAnswer;
+  /** When it may succeed, where that is known. */
+  readonly retryAfterMs: number | undefined;
+  /** It says as much of all other work: the account is refused, say. */
+  readonly concernsAll: boolean;
+}
+
+/** Knows what was handed over, and how to send it. A port: the ledger keeps it without knowing what it is. */
+export abstract class DeliveryPerformer {
+  /** @throws whatever became of it: `failed` explains it */
+  abstract perform(work: Work, way: Way): Promise<KeptAnswer>;
+  /** @param attempts made by whoever has failed */
+  abstract failed(failure: unknown, work: Work, attempts: number): Failure;
+  /** The answer to work of which it is found out later that it was done. */
+  abstract delivered(work: Work, receipt: WriteReceipt): KeptAnswer;
+  /** What of an answer is not kept. */
+  abstract personal(work: Work): WorkRecord['personal'];
+}

@@ -1,0 +1,227 @@
+import type { Clock } from '../clock/clock.js';
+import { RequestInterruption } from '../clock/interruption.js';
+import type { DeliveriesConfig } from '../config/sections.js';
+import { DatabaseUnavailable } from '../database/database.errors.js';
+import type { AccessTokenSource } from '../nexudus/access-token.source.js';
+import type { Circuit } from '../nexudus/circuit.js';
+import { Deadline } from '../nexudus/deadline.js';
+import type { DeliveryPlace, DeliveryServer } from '../nexudus/delivery.line.js';
+import type { AppLogger } from '../observability/app-logger.js';
+import type { Lifecycle } from '../observability/lifecycle.js';
+import type { Metrics } from '../observability/metrics.js';
+import { NO_SPAN } from '../observability/tracer.js';
+import type { Background } from './background.js';
+import { BorrowedPlace } from './borrowed-place.js';
+import type { DeliveryPerformer, Failure } from './delivery.performer.js';
+import type { Hold } from './hold.js';
+import type { Ledger, Settlement } from './ledger.js';
+import type { Orphans, Taken } from './orphans.js';
+import type { Settlements } from './settlements.js';
+import { withoutPersonal } from './stored-answer.js';
+
+/** Deliveries that one replica sends at once. */
+const MOST_RUNNING = 16;
+const LEASE_MS = 15_000;
+const RENEW_EVERY_MS = 5_000;
+/** One turn at sending, all of its attempts. */
+const TURN_MS = 60_000;
+const SHORTEST_REST_MS = 1_000;
+const LONGEST_REST_MS = 60_000;
+/** Whoever waits for the answer does not wait for our books. */
+const PATIENCE_MS = 1_000;
+
+/** Sends the deliveries whose turn comes in this replica. */
+export class DeliveryRunner implements DeliveryServer {
+  readonly #running = new Set<Promise<void>>();
+  readonly #stopping = new RequestInterruption();
+  /** Nothing is begun before: what failed last would fail again, whatever it is. On the clock's monotonic scale. */
+  #pausedUntilMs = -Infinity;
+
+  constructor(
+    private readonly ledger: Ledger,
+    private readonly orphans: Orphans,
+    private readonly performer: DeliveryPerformer,
+    private readonly settlements: Settlements,
+    private readonly background: Background,
+    private readonly tokens: Pick<AccessTokenSource, 'current'>,
+    private readonly circuit: Pick<Circuit, 'isOpen'>,
+    private readonly config: DeliveriesConfig,
+    private readonly lifecycle: Lifecycle,
+    private readonly clock: Clock,
+    private readonly log: AppLogger,
+    private readonly metrics: Metrics,
+  ) {
+    lifecycle.onStop(() => {
+      this.#stopping.abort();
+    });
+  }
+
+  get isAble(): boolean {
+    return (
+      !this.lifecycle.isStopping &&
+      this.tokens.current !== undefined &&
+      !this.circuit.isOpen &&
+      this.clock.nowMs() >= this.#pausedUntilMs &&
+      this.room > 0
+    );
+  }
+
+  get room(): number {
+    return MOST_RUNNING - this.#running.size;
+  }
+
+  send(deliveryId: string, place: DeliveryPlace): void {
+    const run = this.#run(deliveryId, place)
+      .catch((error: unknown) => {
+        this.log.error({ delivery: deliveryId, err: error }, 'A fault of this service at a delivery');
+        place.leave();
+      })
+      .finally(() => this.#running.delete(run));
+    this.#running.add(run);
+  }
+
+  /** Resolves when nothing is being sent: what was sent is finished, what was not has gone back. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  async #run(id: string, place: DeliveryPlace): Promise<void> {
+    const taken = await this.orphans.take(id, LEASE_MS).catch((error: unknown) => {
+      if (error instanceof DatabaseUnavailable) return undefined;
+      throw error;
+    });
+    switch (taken?.kind) {
+      case undefined:
+        await this.#retreat(place, SHORTEST_REST_MS);
+        return;
+      case 'over':
+        this.settlements.announce(id);
+        place.leave();
+        return;
+      case 'held':
+        await this.#retreat(place, taken.forMs);
+        return;
+      case 'unknown':
+        this.settlements.announce(id);
+        await this.background.untilDone(() => place.leaveAfter(taken.holdMs));
+        return;
+      case 'taken':
+        await this.#perform(taken, place);
+    }
+  }
+
+  async #perform(taken: Taken & { kind: 'taken' }, place: DeliveryPlace): Promise<void> {
+    const { delivery, content, hold } = taken;
+    const work = { ...delivery, content };
+    const effort = { attempts: 0, waitMs: 0 };
+    const leftMs = (delivery.expiresAtMs ?? Infinity) - delivery.readAtMs;
+    const stopRenewing = this.#renew(hold);
+    try {
+      const answer = await this.performer.perform(work, {
+        place: new BorrowedPlace(place),
+        journal: hold,
+        deadline: new Deadline(this.clock, Math.min(TURN_MS, leftMs), this.clock.nowMs(), this.lifecycle),
+        abandoned: this.#stopping,
+        effort,
+        span: NO_SPAN,
+      });
+      if (await this.#settle(taken, { state: 'done', answer }, effort)) place.leave();
+      else await this.#retreat(place, 0);
+    } catch (error) {
+      await this.#fail(taken, place, this.performer.failed(error, work, effort.attempts), effort);
+    } finally {
+      stopRenewing();
+    }
+  }
+
+  async #fail(
+    taken: Taken & { kind: 'taken' },
+    place: DeliveryPlace,
+    { outcome, answer, retryAfterMs, concernsAll }: Failure,
+    effort: { readonly attempts: number },
+  ): Promise<void> {
+    const { delivery, hold } = taken;
+    if (outcome === 'rejected') {
+      if (await this.#settle(taken, { state: 'rejected', answer }, effort)) place.leave();
+      else await this.#retreat(place, 0);
+      return;
+    }
+    if (outcome === 'unknown' && delivery.operation === 'create') {
+      const isOurs = await this.#settle(taken, { state: 'unknown', answer }, effort);
+      await this.background.untilDone(() =>
+        isOurs ? place.leaveAfter(this.config.unknownHoldMs) : place.retreat(0),
+      );
+      return;
+    }
+    // Not sent, or safe to be sent again: it waits in its place, and any replica takes it from there.
+    const restMs = this.#stopping.aborted
+      ? 0
+      : restAfter(retryAfterMs, delivery.attempts + effort.attempts, Math.random());
+    if (concernsAll) this.#pausedUntilMs = this.clock.nowMs() + restMs;
+    let isOurs = true;
+    await this.background.untilDone(async () => {
+      isOurs = await this.ledger.release(hold, outcome === 'unknown' || hold.wasSent);
+    });
+    this.log.info(
+      { delivery: delivery.id, outcome, problem: answer.problem, attempts: effort.attempts, restMs },
+      'A delivery waits to be tried again',
+    );
+    // One that somebody else has changed meanwhile is looked at again: it may be over, or wait.
+    await this.#retreat(place, isOurs ? restMs : 0);
+  }
+
+  /**
+   * What is known is written down, however long that takes; who waits for it hears of it soon. False when somebody has
+   * taken the delivery over: what is to become of its place is found out then.
+   */
+  async #settle(
+    { delivery, hold }: Taken & { kind: 'taken' },
+    settlement: Settlement,
+    effort: { readonly attempts: number },
+  ): Promise<boolean> {
+    const { id, operation } = delivery;
+    const { state, answer } = settlement;
+    let isOurs = true;
+    const settled = this.background.untilDone(async () => {
+      isOurs = await this.ledger.settle(hold, settlement);
+    });
+    const timer = this.clock.after(PATIENCE_MS, () => {
+      this.settlements.endedHere(id, { state, answer: withoutPersonal(answer, hold.personal) });
+    });
+    await settled;
+    timer();
+    const fields = { delivery: id, operation, outcome: state, problem: answer.problem, ...effort };
+    if (!isOurs) {
+      this.log.warn(fields, 'A delivery was taken over while it was being sent');
+      return false;
+    }
+    this.metrics.deliveriesSettled.inc({ operation, state });
+    this.log.info(fields, 'delivery');
+    return true;
+  }
+
+  async #retreat(place: DeliveryPlace, afterMs: number): Promise<void> {
+    await this.background.untilDone(() => place.retreat(afterMs));
+  }
+
+  #renew(hold: Hold): () => void {
+    let cancel: () => void = () => undefined;
+    const again = (): void => {
+      cancel = this.clock.after(RENEW_EVERY_MS, () => {
+        again();
+        // Without it the hold ends by itself, and nothing more is sent.
+        hold.renew().catch(() => undefined);
+      });
+    };
+    again();
+    return () => {
+      cancel();
+    };
+  }
+}
+
+/** The real time where it is known; else longer from attempt to attempt, with full jitter. */
+function restAfter(retryAfterMs: number | undefined, attempts: number, random: number): number {
+  const restMs = retryAfterMs ?? random * SHORTEST_REST_MS * 2 ** Math.min(attempts, 10);
+  return Math.min(LONGEST_REST_MS, Math.max(SHORTEST_REST_MS, restMs));
+}
