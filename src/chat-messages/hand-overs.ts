@@ -1,4 +1,4 @@
-import { Injectable, Optional } from '@nestjs/common';
+import { Inject, Injectable, Optional } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { callerName } from '../client-auth/caller.js';
 import { Clock } from '../clock/clock.js';
@@ -30,7 +30,7 @@ interface AcceptedRepresentation {
 export class HandOvers {
   /** @param deliveries where there is a database; elsewhere the preference is ignored, as RFC 7240 allows */
   constructor(
-    @Optional() private readonly deliveries: Deliveries | undefined,
+    @Optional() @Inject(Deliveries) private readonly deliveries: Deliveries | undefined,
     private readonly config: HttpConfig,
     private readonly clock: Clock,
     private readonly lifecycle: Lifecycle,

@@ -1,0 +1,515 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import type { NexudusSandbox, SandboxOptions } from '../src/sandbox/nexudus-sandbox.js';
+import { TestPostgres, databaseEnvironment } from './support/postgres.js';
+import { KEYS, startService, type Answer, type TestService } from './support/service.js';
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await TestPostgres.start();
+});
+afterAll(async () => {
+  for (const client of clients) await client.end();
+  await postgres.stop();
+});
+
+const MESSAGE = { businessId: 1, content: 'See you at ten. 😀\u2028' };
+const ASYNC = { prefer: 'respond-async' };
+const OTHER = { authorization: `Bearer ${KEYS.businessesOneAndTwo}` };
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+interface Replica extends TestService {
+  readonly read: (delivery: Answer | string, headers?: Record<string, string>) => Promise<Answer>;
+  readonly list: (query?: string, headers?: Record<string, string>) => Promise<Answer>;
+  readonly cancel: (delivery: Answer, headers?: Record<string, string>) => Promise<Answer>;
+  /** The delivery, when it is in this state. */
+  readonly when: (delivery: Answer, ...states: string[]) => Promise<Record<string, unknown>>;
+}
+
+interface Fleet {
+  readonly replicas: readonly [Replica, Replica, ...Replica[]];
+  readonly one: Replica;
+  readonly two: Replica;
+  readonly sandbox: NexudusSandbox;
+  readonly sql: (text: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
+}
+
+async function startReplica(
+  env: Record<string, string>,
+  sandbox: SandboxOptions | NexudusSandbox,
+): Promise<Replica> {
+  const service = await startService({ env, sandbox });
+  const ask =
+    (method: string) =>
+    (path: string, headers: Record<string, string> = {}): Promise<Answer> =>
+      service.call(method, path, { headers: { authorization: `Bearer ${KEYS.everything}`, ...headers } });
+  const pathOf = (delivery: Answer | string): string =>
+    typeof delivery === 'string' ? `/v1/deliveries/${delivery}` : (delivery.headers.get('location') ?? '');
+  const read: Replica['read'] = (delivery, headers) => ask('GET')(pathOf(delivery), headers);
+  return {
+    ...service,
+    read,
+    list: (query = '', headers = {}) => ask('GET')(`/v1/deliveries${query}`, headers),
+    cancel: (delivery, headers) => ask('DELETE')(pathOf(delivery), headers),
+    when: async (delivery, ...states) => {
+      for (;;) {
+        const { json } = await read(delivery);
+        if (states.includes(String(json['state']))) return json;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
+  };
+}
+
+const clients: pg.Client[] = [];
+
+/** Two replicas on one database. */
+async function start(given: { env?: Record<string, string>; sandbox?: SandboxOptions } = {}): Promise<Fleet> {
+  const url = await postgres.createDatabase();
+  const env = { ...databaseEnvironment(url), ...given.env };
+  const one = await startReplica(env, given.sandbox ?? {});
+  const two = await startReplica(env, one.sandbox);
+  const client = new pg.Client({ connectionString: url });
+  clients.push(client);
+  await client.connect();
+  const sql: Fleet['sql'] = async (text, values = []) =>
+    (await client.query<Record<string, unknown>>(text, values)).rows;
+  return { replicas: [one, two], one, two, sandbox: one.sandbox, sql };
+}
+
+describe('a write that is handed over', () => {
+  it('is accepted at once, sent, and found by whoever handed it over, at any replica', async () => {
+    const { one, two, sandbox } = await start();
+    sandbox.next({ kind: 'hold' });
+    const accepted = await one.create(MESSAGE, ASYNC);
+    expect(accepted.status).toBe(202);
+    const { id } = accepted.json;
+    expect(id).toMatch(UUID);
+    expect(accepted.headers.get('location')).toBe(`/v1/deliveries/${String(id)}`);
+    expect(accepted.headers.get('preference-applied')).toBe('respond-async');
+    expect(accepted.json).toMatchObject({ state: 'accepted', position: 1 });
+    expect(await two.when(accepted, 'sending')).toMatchObject({ id, outcome: null, attempts: 1 });
+    sandbox.release();
+    const done = await two.when(accepted, 'done');
+    const [messageId] = [...sandbox.messages.keys()];
+    expect(done).toMatchObject({
+      id,
+      operation: 'create',
+      outcome: 'done',
+      attempts: 1,
+      expiresAt: accepted.json['expiresAt'],
+      message: { ...MESSAGE, id: messageId, action: 'operator', userId: null, sessionId: null },
+    });
+    expect(done).not.toHaveProperty('position');
+    expect(sandbox.writes).toHaveLength(1);
+  });
+
+  it('is answered as usual where it is settled within the wait', async () => {
+    const { one, two, sandbox } = await start();
+    const created = await one.create(MESSAGE, { prefer: 'respond-async, wait=20' });
+    expect(created.status).toBe(201);
+    expect(created.json).toMatchObject(MESSAGE);
+    expect(created.headers.get('location')).toBe(`/v1/chat-messages/${String(created.json['id'])}`);
+    expect(created.headers.get('preference-applied')).toBe('respond-async, wait=20');
+    const id = Number(created.json['id']);
+    const replaced = await two.replace(
+      id,
+      { ...MESSAGE, content: 'b' },
+      { prefer: 'wait=20, respond-async' },
+    );
+    expect(replaced.status).toBe(200);
+    expect(sandbox.messages.get(id)?.Content).toBe('b');
+    sandbox.next({ kind: 'reject', errors: [{ PropertyName: 'Content', Message: 'is rude' }] });
+    const rejected = await one.create(MESSAGE, { prefer: 'respond-async, wait=20' });
+    expect(rejected.status).toBe(422);
+    expect(rejected.json).toMatchObject({
+      outcome: 'rejected',
+      errors: [{ pointer: '#/content', detail: 'is rude' }],
+    });
+    const { deliveries } = (await one.list('?state=rejected')).json as { deliveries: object[] };
+    expect(deliveries).toMatchObject([{ state: 'rejected', outcome: 'rejected', problem: rejected.json }]);
+  });
+
+  it('is answered with 202 when the wait is over', async () => {
+    const { one, sandbox } = await start();
+    sandbox.next({ kind: 'hold' });
+    const accepted = await one.create(MESSAGE, { prefer: 'respond-async, wait=1' });
+    expect(accepted.status).toBe(202);
+    expect(accepted.headers.get('preference-applied')).toBe('respond-async, wait=1');
+    expect(accepted.json).toMatchObject({ state: 'sending', position: null, estimatedAt: null });
+    sandbox.release();
+    await one.when(accepted, 'done');
+  });
+
+  it('waits for the quota, says where it stands, and outlives whoever took it on', async () => {
+    const { one, two, sandbox } = await start({ env: { NEXUDUS_WRITE_LIMITS: '1/2s' } });
+    const accepted = [];
+    for (const content of ['a', 'b', 'c']) accepted.push(await one.create({ ...MESSAGE, content }, ASYNC));
+    const [, , last] = accepted;
+    if (last === undefined) throw new Error('no third delivery');
+    const { json } = await two.read(last);
+    expect(json['state']).toBe('accepted');
+    expect(Number(json['position'])).toBeGreaterThanOrEqual(1);
+    expect(Date.parse(String(json['estimatedAt']))).toBeGreaterThan(Date.now());
+    await one.app.stop();
+    await two.when(last, 'done');
+    expect([...sandbox.messages.values()].map(({ Content }) => Content)).toEqual(['a', 'b', 'c']);
+    expect(sandbox.writes).toHaveLength(3);
+  });
+
+  it('keeps the order of its session, also against a write that somebody waits for', async () => {
+    const { one, two, sandbox } = await start();
+    const inSession = { ...MESSAGE, sessionId: 7 };
+    sandbox.next({ kind: 'hold' });
+    const first = await one.create({ ...inSession, content: 'a' }, ASYNC);
+    await one.create({ ...inSession, content: 'b' }, ASYNC);
+    await one.when(first, 'sending');
+    const waiting = two.create({ ...inSession, content: 'c' });
+    // Another session is not held up.
+    expect((await two.create({ ...MESSAGE, sessionId: 8, content: 'x' })).status).toBe(201);
+    expect(sandbox.writes).toHaveLength(2);
+    sandbox.release();
+    expect((await waiting).status).toBe(201);
+    const contents = [...sandbox.messages.values()].map(({ Content }) => Content);
+    expect(contents.filter((content) => content !== 'x')).toEqual(['a', 'b', 'c']);
+  });
+
+  it('steps aside when it is rejected', async () => {
+    const { one, sandbox } = await start();
+    const inSession = { ...MESSAGE, sessionId: 7 };
+    sandbox.next({ kind: 'reject' });
+    const rejected = await one.create({ ...inSession, content: 'a' }, ASYNC);
+    const next = await one.create({ ...inSession, content: 'b' }, ASYNC);
+    expect(await one.when(next, 'done')).toMatchObject({ outcome: 'done' });
+    expect(await one.when(rejected, 'rejected')).toMatchObject({ problem: { outcome: 'rejected' } });
+  });
+
+  it('is never sent again when nobody knows whether it was run, and holds up its session for a while only', async () => {
+    const { one, sandbox } = await start({ env: { DELIVERY_UNKNOWN_HOLD_S: '1' } });
+    const inSession = { ...MESSAGE, sessionId: 7 };
+    sandbox.next({ kind: 'lost' });
+    const lost = await one.create({ ...inSession, content: 'a' }, ASYNC);
+    const next = await one.create({ ...inSession, content: 'b' }, ASYNC);
+    const unknown = await one.when(lost, 'unknown');
+    expect(unknown).toMatchObject({ outcome: 'unknown', problem: { status: 502, outcome: 'unknown' } });
+    const { acceptedAt, settledAt } = await one.when(next, 'done');
+    expect(acceptedAt).toBeDefined();
+    const heldMs = Date.parse(String(settledAt)) - Date.parse(String(unknown['settledAt']));
+    expect(heldMs).toBeGreaterThanOrEqual(1_000);
+    expect(sandbox.writes).toHaveLength(2);
+  });
+
+  it('is sent again when a replace may have been run, since that does no harm', async () => {
+    const { one, sandbox } = await start();
+    const { Id } = sandbox.seed({ BusinessId: 1, Content: 'old' });
+    sandbox.next({ kind: 'lost' }, { times: 6 });
+    const accepted = await one.replace(Id, MESSAGE, ASYNC);
+    expect(await one.when(accepted, 'done')).toMatchObject({ attempts: 7, message: { id: Id } });
+    expect(sandbox.messages.get(Id)?.Content).toBe(MESSAGE.content);
+  });
+
+  it('goes on waiting while Nexudus cannot take it', async () => {
+    const { one, sandbox } = await start();
+    sandbox.next({ kind: 'edge-403' });
+    const accepted = await one.create(MESSAGE, ASYNC);
+    expect(await one.when(accepted, 'done')).toMatchObject({ attempts: 2 });
+  });
+
+  it('reads first what a restricted caller replaces', async () => {
+    const { one, sandbox } = await start();
+    const own = sandbox.seed({ BusinessId: 2, Content: 'old', CoworkerMessageId: 5 });
+    const foreign = sandbox.seed({ BusinessId: 3, Content: 'old' });
+    const body = { ...MESSAGE, businessId: 2 };
+    const wait = { prefer: 'respond-async, wait=20', ...OTHER };
+    expect((await one.replace(own.Id, body, wait)).status).toBe(200);
+    expect(sandbox.messages.get(own.Id)).toMatchObject({ CoworkerMessageId: 5, Content: MESSAGE.content });
+    const refused = await one.replace(foreign.Id, body, wait);
+    expect(refused.status).toBe(404);
+    expect(refused.json['type']).toBe('/problems/message-not-found');
+    expect(sandbox.messages.get(foreign.Id)?.Content).toBe('old');
+  });
+
+  it('is refused when too many wait, with the time at which there is room again', async () => {
+    const { one, two, sandbox } = await start({
+      env: {
+        DELIVERY_BACKLOG_LIMIT_PER_CALLER: '2',
+        DELIVERY_BACKLOG_LIMIT: '3',
+        NEXUDUS_WRITE_LIMITS: '1/4s',
+      },
+    });
+    sandbox.next({ kind: 'hold' });
+    const first = await one.create(MESSAGE, ASYNC);
+    await one.when(first, 'sending');
+    await two.create(MESSAGE, ASYNC);
+    const refused = await one.create(MESSAGE, ASYNC);
+    expect(refused.status).toBe(429);
+    expect(refused.json).toMatchObject({ type: '/problems/quota-exhausted', outcome: 'not-sent' });
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(3);
+    expect((await one.create(MESSAGE, { ...ASYNC, ...OTHER })).status).toBe(202);
+    expect((await one.create(MESSAGE, { ...ASYNC, ...OTHER })).status).toBe(429);
+    sandbox.release();
+    await one.when(first, 'done');
+    expect((await one.create(MESSAGE, ASYNC)).status).toBe(202);
+  });
+});
+
+describe('a write with a key', () => {
+  it('is answered byte for byte the same by every replica', async () => {
+    const { one, two, sandbox } = await start();
+    const key = { 'idempotency-key': 'k' };
+    const first = await one.create(MESSAGE, key);
+    expect(first.status).toBe(201);
+    const again = await two.create({ content: MESSAGE.content, businessId: 1 }, key);
+    expect(again.headers.get('idempotency-replayed')).toBe('true');
+    expect([again.status, again.text, again.headers.get('location')]).toEqual([
+      201,
+      first.text,
+      first.headers.get('location'),
+    ]);
+    expect((await two.create({ ...MESSAGE, content: 'other' }, key)).status).toBe(422);
+    expect(sandbox.writes).toHaveLength(1);
+  });
+
+  it('is in use at one replica while another one runs it', async () => {
+    const { one, two, sandbox } = await start();
+    const key = { 'idempotency-key': 'k' };
+    sandbox.next({ kind: 'hold' });
+    const running = one.create(MESSAGE, key);
+    await sandbox.waitForCall(({ method, path }) => method === 'POST' && path.endsWith('messages'));
+    for (const headers of [key, { ...key, ...ASYNC }]) {
+      const refused = await two.create(MESSAGE, headers);
+      expect(refused.status).toBe(409);
+      expect(refused.json['type']).toBe('/problems/idempotency-key-in-use');
+    }
+    sandbox.release();
+    expect((await running).status).toBe(201);
+    expect((await two.create(MESSAGE, { ...key, ...ASYNC })).status).toBe(201);
+    expect(sandbox.writes).toHaveLength(1);
+  });
+
+  it('is one delivery, however often it is handed over', async () => {
+    const { one, two, sandbox } = await start();
+    const key = { 'idempotency-key': 'k' };
+    sandbox.next({ kind: 'hold' });
+    const first = await one.create(MESSAGE, { ...key, ...ASYNC });
+    const again = await two.create(MESSAGE, { ...key, ...ASYNC });
+    expect(again.status).toBe(202);
+    expect(again.json['id']).toBe(first.json['id']);
+    expect(again.headers.get('idempotency-replayed')).toBe('true');
+    expect((await two.create(MESSAGE, key)).status).toBe(409);
+    expect((await two.create({ ...MESSAGE, content: 'other' }, { ...key, ...ASYNC })).status).toBe(422);
+    await one.when(first, 'sending');
+    const waiting = two.create(MESSAGE, { ...key, prefer: 'respond-async, wait=20' });
+    sandbox.release();
+    const done = await waiting;
+    expect(done.status).toBe(201);
+    for (const headers of [key, { ...key, ...ASYNC }]) {
+      const replayed = await one.create(MESSAGE, headers);
+      expect(replayed.status).toBe(201);
+      expect(replayed.text).toBe(done.text);
+      expect(replayed.headers.get('idempotency-replayed')).toBe('true');
+    }
+    expect(sandbox.writes).toHaveLength(1);
+  });
+
+  it('is free again when its delivery was cancelled', async () => {
+    const { one, sandbox } = await start({ env: { NEXUDUS_WRITE_LIMITS: '1/2s' } });
+    await one.create(MESSAGE);
+    const key = { 'idempotency-key': 'k', ...ASYNC };
+    const first = await one.create(MESSAGE, key);
+    expect((await one.cancel(first)).status).toBe(200);
+    const second = await one.create({ ...MESSAGE, content: 'other' }, key);
+    expect(second.status).toBe(202);
+    expect(second.json['id']).not.toBe(first.json['id']);
+    await one.when(second, 'done');
+    expect(sandbox.writes).toHaveLength(2);
+  });
+});
+
+describe('deliveries', () => {
+  it('are their own caller’s alone', async () => {
+    const { one } = await start();
+    const accepted = await one.create(MESSAGE, ASYNC);
+    await one.when(accepted, 'done');
+    for (const refused of [
+      await one.read(accepted, OTHER),
+      await one.cancel(accepted, OTHER),
+      await one.read('5f0c9a3e-7d3b-4b52-9d35-0f5a1c7a2e11'),
+      await one.read('no-id'),
+    ]) {
+      expect(refused.status).toBe(404);
+      expect(refused.json['type']).toBe('/problems/delivery-not-found');
+    }
+    expect((await one.list('', OTHER)).json).toEqual({ deliveries: [], next: null });
+    expect((await one.call('GET', '/v1/deliveries')).status).toBe(401);
+  });
+
+  it('are listed newest first, page by page, by their state', async () => {
+    const { one, sandbox } = await start();
+    const ids: unknown[] = [];
+    for (let n = 0; n < 5; n += 1) {
+      if (n === 2) sandbox.next({ kind: 'reject' });
+      const accepted = await one.create({ ...MESSAGE, content: `${n}` }, ASYNC);
+      await one.when(accepted, 'done', 'rejected');
+      ids.unshift(accepted.json['id']);
+    }
+    const idsOf = ({ json }: Answer): unknown[] =>
+      (json as { deliveries: { id: unknown }[] }).deliveries.map(({ id }) => id);
+    expect(idsOf(await one.list())).toEqual(ids);
+    const seen: unknown[] = [];
+    let cursor = '';
+    do {
+      const page = await one.list(`?limit=2${cursor}`);
+      seen.push(...idsOf(page));
+      const { next } = page.json;
+      cursor = typeof next === 'string' ? `&cursor=${next}` : '';
+    } while (cursor !== '');
+    expect(seen).toEqual(ids);
+    expect(idsOf(await one.list('?state=rejected'))).toEqual([ids[2]]);
+    for (const query of [
+      '?limit=0',
+      '?limit=101',
+      '?limit=x',
+      '?state=new',
+      '?cursor=x',
+      '?cursor=a&cursor=b',
+    ]) {
+      expect((await one.list(query)).status).toBe(400);
+    }
+  });
+
+  it('are cancelled while they wait, and not when they may have been sent', async () => {
+    const { one, two, sandbox } = await start();
+    const inSession = { ...MESSAGE, sessionId: 7 };
+    sandbox.next({ kind: 'hold' });
+    const first = await one.create(inSession, ASYNC);
+    const second = await one.create(inSession, ASYNC);
+    const third = await one.create(inSession, ASYNC);
+    await one.when(first, 'sending');
+    const cancelled = await two.cancel(second);
+    expect(cancelled.status).toBe(200);
+    expect(cancelled.json).toMatchObject({ state: 'cancelled', outcome: 'not-sent', attempts: 0 });
+    for (const delivery of [first, second]) {
+      const refused = await two.cancel(delivery);
+      expect(refused.status).toBe(409);
+      expect(refused.json['type']).toBe('/problems/delivery-not-cancellable');
+    }
+    sandbox.release();
+    await one.when(third, 'done');
+    expect(sandbox.writes).toHaveLength(2);
+  });
+
+  it('are followed until they are settled, at any replica', async () => {
+    const { one, two, sandbox } = await start();
+    sandbox.next({ kind: 'hold' });
+    const accepted = await one.create({ ...MESSAGE, sessionId: 7 }, ASYNC);
+    await one.when(accepted, 'sending');
+    const next = await one.create({ ...MESSAGE, sessionId: 7 }, ASYNC);
+    const followed = two.read(`${String(next.json['id'])}/events`);
+    const already = await two.call('GET', '/problems');
+    expect(already.status).toBe(200);
+    sandbox.release();
+    const { text, headers } = await followed;
+    expect(headers.get('content-type')).toBe('text/event-stream');
+    const states = [...text.matchAll(/^data: (.*)$/gm)].map(
+      ([, data = '']) => (JSON.parse(data) as { state: string }).state,
+    );
+    expect(states.at(-1)).toBe('done');
+    expect(states[0]).toBe('accepted');
+  });
+
+  it('are not followed any longer when the service stops', async () => {
+    const { one, sandbox } = await start({ env: { NEXUDUS_WRITE_LIMITS: '1/1h' } });
+    await one.create(MESSAGE);
+    const accepted = await one.create(MESSAGE, ASYNC);
+    const response = await fetch(`${one.url}/v1/deliveries/${String(accepted.json['id'])}/events`, {
+      headers: { authorization: `Bearer ${KEYS.everything}` },
+    });
+    const stopped = one.app.stop();
+    expect(await response.text()).toContain('"state":"accepted"');
+    await stopped;
+    expect(sandbox.writes).toHaveLength(1);
+  });
+
+  it('that wait for too long expire, and are not sent', async () => {
+    const { one, sandbox, sql } = await start({ env: { NEXUDUS_WRITE_LIMITS: '1/1h' } });
+    await one.create(MESSAGE);
+    const accepted = await one.create(MESSAGE, ASYNC);
+    await sql(`update bff.delivery set expires_at = now() where id = $1`, [accepted.json['id']]);
+    expect(await one.when(accepted, 'expired')).toMatchObject({ outcome: 'not-sent' });
+    expect(await sql('select * from bff.line')).toEqual([]);
+    expect(await sql('select waiting from bff.backlog')).toEqual([{ waiting: '0' }]);
+    expect(sandbox.writes).toHaveLength(1);
+  });
+});
+
+describe('a delivery whose sender is gone', () => {
+  it('is unknown if it may have been run, and its late answer changes nothing', async () => {
+    const { one, two, sandbox, sql } = await start();
+    sandbox.next({ kind: 'hold' });
+    const accepted = await one.create(MESSAGE, ASYNC);
+    await one.when(accepted, 'sending');
+    // As if the sender had been frozen: its lease is over.
+    await sql(`update bff.delivery set lease_until = now() - interval '1 second'`);
+    expect(await two.when(accepted, 'unknown')).toMatchObject({ problem: { outcome: 'unknown' } });
+    sandbox.release();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect((await two.read(accepted)).json['state']).toBe('unknown');
+    expect(sandbox.writes).toHaveLength(1);
+  });
+});
+
+describe('what is kept in the database', () => {
+  it('is sealed, and the content no longer than it must be', async () => {
+    const { one, sandbox, sql } = await start({ env: { DELIVERY_CONTENT_RETENTION_S: '3600' } });
+    const secret = 'canary-content';
+    const key = { 'idempotency-key': 'canary-key' };
+    const accepted = await one.create({ ...MESSAGE, content: secret }, { ...ASYNC, ...key });
+    expect(await one.when(accepted, 'done')).toMatchObject({ message: { content: secret } });
+    await one.create({ ...MESSAGE, content: secret }, { 'idempotency-key': 'canary-other' });
+    const rows = await sql('select t::text as row, content, answer from bff.delivery as t');
+    expect(rows).toHaveLength(2);
+    const hex = Buffer.from('canary').toString('hex');
+    for (const { row } of rows) {
+      expect(row).not.toContain('canary');
+      expect(row).not.toContain(hex);
+    }
+    await sql(`update bff.delivery set content_until = now() where content_until is not null`);
+    for (;;) {
+      const [kept] = await sql('select id from bff.delivery where content is not null');
+      if (kept === undefined) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect((await one.read(accepted)).json).toMatchObject({ state: 'done', message: { content: null } });
+    const replayed = await one.create({ ...MESSAGE, content: secret }, key);
+    expect(replayed.status).toBe(201);
+    expect(replayed.json['content']).toBe(secret);
+    expect(sandbox.writes).toHaveLength(2);
+  });
+
+  it('is forgotten when its time is over', async () => {
+    const { one, sql } = await start();
+    const accepted = await one.create(MESSAGE, ASYNC);
+    await one.when(accepted, 'done');
+    await sql('update bff.delivery set keep_until = now()');
+    for (;;) {
+      if ((await one.read(accepted)).status === 404) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(await sql('select * from bff.delivery')).toEqual([]);
+  });
+});
+
+describe('without a database', () => {
+  it('the preference is ignored, and there are no deliveries', async () => {
+    const { create, call } = await startService();
+    const created = await create(MESSAGE, { prefer: 'respond-async, wait=20' });
+    expect(created.status).toBe(201);
+    expect(created.headers.get('preference-applied')).toBe('wait=20');
+    const none = await call('GET', '/v1/deliveries', {
+      headers: { authorization: `Bearer ${KEYS.everything}` },
+    });
+    expect(none.status).toBe(404);
+    expect(none.json['type']).toBe('/problems/not-found');
+  });
+});
