@@ -411,9 +411,10 @@ describe('deliveries', () => {
     sandbox.release();
     const { text, headers } = await followed;
     expect(headers.get('content-type')).toBe('text/event-stream');
-    const states = [...text.matchAll(/^data: (.*)$/gm)].map(
-      ([, data = '']) => (JSON.parse(data) as { state: string }).state,
-    );
+    const states = text
+      .split('\n')
+      .filter((line) => line.startsWith('data: '))
+      .map((line) => (JSON.parse(line.slice('data: '.length)) as { state: string }).state);
     expect(states.at(-1)).toBe('done');
     expect(states[0]).toBe('accepted');
   });

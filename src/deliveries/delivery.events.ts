@@ -1,6 +1,7 @@
 import { PassThrough, type Readable } from 'node:stream';
 import type { Clock } from '../clock/clock.js';
 import type { Interruption } from '../clock/interruption.js';
+import { OneAtATime } from '../clock/one-at-a-time.js';
 import type { Deliveries, StandingDelivery } from '../ledger/deliveries.js';
 import { isOpen } from '../ledger/delivery.js';
 import type { AppLogger } from '../observability/app-logger.js';
@@ -27,8 +28,6 @@ export function eventsOf(present: StandingDelivery, context: EventsContext): Rea
   const { id, caller } = present.delivery;
   const stream = new PassThrough();
   let shown: string | undefined;
-  let isLooking = false;
-  let isDue = false;
   let stopBeating: () => void = () => undefined;
 
   const end = (): void => {
@@ -45,19 +44,12 @@ export function eventsOf(present: StandingDelivery, context: EventsContext): Rea
     shown = `${state} ${attempts}`;
     if (!isOpen(found.delivery)) end();
   };
-  const look = async (): Promise<void> => {
-    isDue = true;
-    if (isLooking) return;
-    isLooking = true;
-    while (isDue && !stream.writableEnded) {
-      isDue = false;
-      const found = await deliveries.find(caller, id);
-      if (stream.writableEnded) break;
-      if (found === undefined) end();
-      else show(found);
-    }
-    isLooking = false;
-  };
+  const looking = new OneAtATime(async () => {
+    const found = await deliveries.find(caller, id);
+    if (stream.writableEnded) return;
+    if (found === undefined) end();
+    else show(found);
+  });
   const beat = (): void => {
     stopBeating = clock.after(HEARTBEAT_EVERY_MS, () => {
       stream.write(':\n\n');
@@ -65,7 +57,7 @@ export function eventsOf(present: StandingDelivery, context: EventsContext): Rea
     });
   };
   const stopWatching = deliveries.watch(id, () => {
-    look().catch((error: unknown) => {
+    looking.run().catch((error: unknown) => {
       // Whoever follows it asks again, and begins with how it stands then.
       log.warn({ delivery: id, err: error }, 'A delivery cannot be followed any further');
       end();

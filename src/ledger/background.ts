@@ -6,7 +6,7 @@ const AGAIN_AFTER_MS = 1_000;
 
 /** Sees to it that what is known gets into the database, also when that is away for a while. */
 export class Background {
-  readonly #underWay = new Set<Promise<void>>();
+  readonly #underWay = new Set<Promise<unknown>>();
   #stopped = false;
 
   constructor(
@@ -14,12 +14,16 @@ export class Background {
     private readonly log: AppLogger,
   ) {}
 
-  /** Resolves when it is done, or can never be. What is done must be fenced: it may come late, and more than once. */
-  async untilDone(work: () => Promise<void>): Promise<void> {
+  /**
+   * Resolves with what came of it, or without anything when it can never be done. What is done must be fenced: it may
+   * come late, and more than once.
+   */
+  async untilDone<T>(work: () => Promise<T>): Promise<T | undefined> {
     const done = this.#retried(work);
     this.#underWay.add(done);
-    await done;
+    const result = await done;
     this.#underWay.delete(done);
+    return result;
   }
 
   /** Nothing is tried again from now on; resolves when nothing is under way. */
@@ -28,17 +32,16 @@ export class Background {
     await Promise.all(this.#underWay);
   }
 
-  async #retried(work: () => Promise<void>): Promise<void> {
+  async #retried<T>(work: () => Promise<T>): Promise<T | undefined> {
     for (;;) {
       try {
-        await work();
-        return;
+        return await work();
       } catch (error) {
         if (!(error instanceof DatabaseUnavailable)) {
           this.log.error({ err: error }, 'What became of a write could not be written down');
-          return;
+          return undefined;
         }
-        if (this.#stopped) return;
+        if (this.#stopped) return undefined;
       }
       await this.clock.sleep(AGAIN_AFTER_MS);
     }

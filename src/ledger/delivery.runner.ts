@@ -6,6 +6,7 @@ import type { AccessTokenSource } from '../nexudus/access-token.source.js';
 import type { Circuit } from '../nexudus/circuit.js';
 import { Deadline } from '../nexudus/deadline.js';
 import type { DeliveryPlace, DeliveryServer } from '../nexudus/delivery.line.js';
+import { MAX_FAILURES } from '../nexudus/retry.policy.js';
 import type { AppLogger } from '../observability/app-logger.js';
 import type { Lifecycle } from '../observability/lifecycle.js';
 import type { Metrics } from '../observability/metrics.js';
@@ -158,10 +159,9 @@ export class DeliveryRunner implements DeliveryServer {
       ? 0
       : restAfter(retryAfterMs, delivery.attempts + effort.attempts, Math.random());
     if (concernsAll) this.#pausedUntilMs = this.clock.nowMs() + restMs;
-    let isOurs = true;
-    await this.background.untilDone(async () => {
-      isOurs = await this.ledger.release(hold, outcome === 'unknown' || hold.wasSent);
-    });
+    const isOurs = await this.background.untilDone(() =>
+      this.ledger.release(hold, outcome === 'unknown' || hold.wasSent),
+    );
     this.log.info(
       { delivery: delivery.id, outcome, problem: answer.problem, attempts: effort.attempts, restMs },
       'A delivery waits to be tried again',
@@ -181,17 +181,14 @@ export class DeliveryRunner implements DeliveryServer {
   ): Promise<boolean> {
     const { id, operation } = delivery;
     const { state, answer } = settlement;
-    let isOurs = true;
-    const settled = this.background.untilDone(async () => {
-      isOurs = await this.ledger.settle(hold, settlement);
-    });
-    const timer = this.clock.after(PATIENCE_MS, () => {
+    const settled = this.background.untilDone(() => this.ledger.settle(hold, settlement));
+    const cancel = this.clock.after(PATIENCE_MS, () => {
       this.settlements.endedHere(id, { state, answer: withoutPersonal(answer, hold.personal) });
     });
-    await settled;
-    timer();
+    const isOurs = await settled;
+    cancel();
     const fields = { delivery: id, operation, outcome: state, problem: answer.problem, ...effort };
-    if (!isOurs) {
+    if (isOurs !== true) {
       this.log.warn(fields, 'A delivery was taken over while it was being sent');
       return false;
     }
@@ -220,8 +217,8 @@ export class DeliveryRunner implements DeliveryServer {
   }
 }
 
-/** The real time where it is known; else longer from attempt to attempt, with full jitter. */
+/** The real time where it is known; else longer from turn to turn, with full jitter. */
 function restAfter(retryAfterMs: number | undefined, attempts: number, random: number): number {
-  const restMs = retryAfterMs ?? random * SHORTEST_REST_MS * 2 ** Math.min(attempts, 10);
+  const restMs = retryAfterMs ?? random * SHORTEST_REST_MS * 2 ** Math.min(attempts / MAX_FAILURES, 10);
   return Math.min(LONGEST_REST_MS, Math.max(SHORTEST_REST_MS, restMs));
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock/clock.js';
 import type { Interruption } from '../clock/interruption.js';
+import { OneAtATime } from '../clock/one-at-a-time.js';
 import type { DeliveriesConfig } from '../config/sections.js';
 import { DatabaseUnavailable } from '../database/database.errors.js';
 import type { Queries, Row } from '../database/database.js';
@@ -165,9 +166,8 @@ export class PgDeliveries extends Deliveries {
   }
 
   override async settled(id: string, signal: Interruption): Promise<Ending | undefined> {
+    if (signal.aborted) return undefined;
     return new Promise((resolve, reject) => {
-      let isLooking = false;
-      let isDue = false;
       const end = (ending?: Ending): void => {
         stop();
         signal.removeEventListener('abort', abort);
@@ -176,35 +176,24 @@ export class PgDeliveries extends Deliveries {
       const abort = (): void => {
         end();
       };
+      const looking = new OneAtATime(async () => {
+        const delivery = await this.ledger.find(this.ledger.database, id);
+        if (delivery !== undefined && !isOpen(delivery)) end(delivery);
+      });
       const look: Watcher = (ending) => {
         if (ending !== undefined) {
           end(ending);
           return;
         }
-        isDue = true;
-        if (isLooking) return;
-        isLooking = true;
-        void (async () => {
-          while (isDue) {
-            isDue = false;
-            const delivery = await this.ledger.find(this.ledger.database, id);
-            if (delivery === undefined || isOpen(delivery)) continue;
-            end(delivery);
-          }
-        })()
-          .catch((error: unknown) => {
-            // It goes on without the database: it may come back in time.
-            if (!(error instanceof DatabaseUnavailable)) reject(error as Error);
-          })
-          .finally(() => {
-            isLooking = false;
-          });
+        looking.run().catch((error: unknown) => {
+          // It goes on without the database, which may come back in time.
+          if (error instanceof DatabaseUnavailable || !(error instanceof Error)) return;
+          stop();
+          signal.removeEventListener('abort', abort);
+          reject(error);
+        });
       };
       const stop = this.settlements.watch(id, look);
-      if (signal.aborted) {
-        end();
-        return;
-      }
       signal.addEventListener('abort', abort);
       look();
     });
@@ -213,7 +202,7 @@ export class PgDeliveries extends Deliveries {
   override async find(caller: string, id: string): Promise<StandingDelivery | undefined> {
     if (!UUID.test(id)) return undefined;
     const delivery = await this.ledger.find(this.ledger.database, id);
-    if (delivery === undefined || delivery.mode !== 'async' || delivery.caller !== caller) return undefined;
+    if (!isOwn(delivery, caller)) return undefined;
     return this.#standing(delivery);
   }
 
@@ -249,7 +238,7 @@ export class PgDeliveries extends Deliveries {
     const { ledger } = this;
     const isCancelled = await ledger.database.transaction(async (queries) => {
       const delivery = await ledger.lock(queries, id);
-      if (delivery === undefined || delivery.mode !== 'async' || delivery.caller !== caller) return undefined;
+      if (!isOwn(delivery, caller)) return undefined;
       // One that was tried and may have been run waits to be tried again: nobody can say that it was not sent.
       if (delivery.state !== 'accepted' || delivery.sentAtMs !== undefined) return false;
       await ledger.close(queries, delivery, 'cancelled');
@@ -285,6 +274,11 @@ const RESULTS = {
   running: 'in-use',
   reused: 'reused',
 } as const satisfies Record<Acceptance['kind'], string>;
+
+/** Writes that somebody waited for are in the ledger, too, and are not for its routes. */
+function isOwn(delivery: Delivery | undefined, caller: string): delivery is Delivery {
+  return delivery?.mode === 'async' && delivery.caller === caller;
+}
 
 function cursorOf(row: Row): string {
   return Buffer.from(`${String(row['accepted_at_us'])}.${String(row['id'])}`).toString('base64url');

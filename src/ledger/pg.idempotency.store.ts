@@ -79,21 +79,17 @@ export class PgIdempotencyStore extends IdempotencyStore {
 
   override async settle(lease: Lease, answer: KeptAnswer, certainty: 'final' | 'unknown'): Promise<boolean> {
     const state = certainty === 'unknown' ? 'unknown' : answer.outcome === 'done' ? 'done' : 'rejected';
-    let isOurs = true;
-    await this.#behind(async () => {
-      isOurs = await this.ledger.settle(holdOf(lease), { state, answer });
-    });
-    return isOurs;
+    return (await this.#behind(() => this.ledger.settle(holdOf(lease), { state, answer }))) ?? true;
   }
 
   override async release(lease: Lease): Promise<void> {
-    await this.#behind(async () => {
-      await this.ledger.release(holdOf(lease));
-    });
+    await this.#behind(() => this.ledger.release(holdOf(lease)));
   }
 
-  async #behind(work: () => Promise<void>): Promise<void> {
-    await Promise.race([this.background.untilDone(work), this.clock.sleep(PATIENCE_MS)]);
+  /** `undefined` where that is not done yet. */
+  async #behind<T>(work: () => Promise<T>): Promise<T | undefined> {
+    const patience = this.clock.sleep(PATIENCE_MS).then(() => undefined);
+    return Promise.race([this.background.untilDone(work), patience]);
   }
 
   #settled(id: string, sealed: Buffer, record: WorkRecord | undefined): Claim {
