@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import type { NexudusSandbox, SandboxOptions } from '../src/sandbox/nexudus-sandbox.js';
 import { TestPostgres, databaseEnvironment } from './support/postgres.js';
+import { TcpProxy } from './support/tcp-proxy.js';
 import { KEYS, startService, type Answer, type TestService } from './support/service.js';
 
 let postgres: TestPostgres;
@@ -10,6 +11,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   for (const client of clients) await client.end();
+  for (const proxy of proxies) await proxy.close();
   await postgres.stop();
 });
 
@@ -62,6 +64,7 @@ async function startReplica(
 }
 
 const clients: pg.Client[] = [];
+const proxies: TcpProxy[] = [];
 
 /** Two replicas on one database. */
 async function start(given: { env?: Record<string, string>; sandbox?: SandboxOptions } = {}): Promise<Fleet> {
@@ -457,6 +460,76 @@ describe('a delivery whose sender is gone', () => {
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect((await two.read(accepted)).json['state']).toBe('unknown');
     expect(sandbox.writes).toHaveLength(1);
+  });
+});
+
+describe('while the database is away', () => {
+  const KEY = { 'idempotency-key': 'k' };
+  /** A write that is with Nexudus when its replica loses the database. */
+  async function startCut(headers: Record<string, string>): Promise<{
+    one: Replica;
+    two: Replica;
+    answer: Promise<Answer>;
+    proxy: TcpProxy;
+    sandbox: NexudusSandbox;
+  }> {
+    const url = await postgres.createDatabase();
+    const proxy = await TcpProxy.before(url);
+    proxies.push(proxy);
+    const one = await startReplica(databaseEnvironment(proxy.url), {});
+    const { sandbox } = one;
+    sandbox.next({ kind: 'hold' });
+    const answer = one.create(MESSAGE, headers);
+    await sandbox.waitForCall(({ method, path }) => method === 'POST' && path.endsWith('messages'));
+    // Only now, so that it is not the one that sends it.
+    const two = await startReplica(databaseEnvironment(url), one.sandbox);
+    return { one, two, answer, proxy, sandbox };
+  }
+
+  it('a message that was created is answered so, and its key is kept when the database is back', async () => {
+    const { two, answer, proxy, sandbox } = await startCut(KEY);
+    proxy.cut();
+    sandbox.release();
+    const created = await answer;
+    expect(created.status).toBe(201);
+    expect((await two.create(MESSAGE, KEY)).status).toBe(409);
+    proxy.mend();
+    let again = await two.create(MESSAGE, KEY);
+    while (again.status === 409) again = await two.create(MESSAGE, KEY);
+    expect([again.status, again.text]).toEqual([201, created.text]);
+    expect(sandbox.writes).toHaveLength(1);
+  });
+
+  it('so is one that was handed over, if somebody waits for it', async () => {
+    const { two, answer, proxy, sandbox } = await startCut({ prefer: 'respond-async, wait=20' });
+    proxy.cut();
+    sandbox.release();
+    expect((await answer).status).toBe(201);
+    expect((await two.list('?state=sending')).json['deliveries']).toHaveLength(1);
+    proxy.mend();
+    for (;;) {
+      const { deliveries } = (await two.list('?state=done')).json as { deliveries: object[] };
+      if (deliveries.length === 1) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(sandbox.writes).toHaveLength(1);
+  });
+
+  it('nothing is taken on, and nothing is sent', async () => {
+    const { one, answer, proxy, sandbox } = await startCut({});
+    proxy.cut();
+    for (const headers of [ASYNC, KEY]) {
+      const refused = await one.create(MESSAGE, headers);
+      expect(refused.status).toBe(503);
+      expect(refused.json).toMatchObject({ type: '/problems/upstream-unavailable', outcome: 'not-sent' });
+    }
+    sandbox.release();
+    expect((await answer).status).toBe(201);
+    proxy.mend();
+    let again = await one.create(MESSAGE, KEY);
+    while (again.status === 503) again = await one.create(MESSAGE, KEY);
+    expect(again.status).toBe(201);
+    expect(sandbox.writes).toHaveLength(2);
   });
 });
 

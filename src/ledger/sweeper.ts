@@ -121,7 +121,7 @@ export class Sweeper {
   async #count(): Promise<void> {
     const { database } = this.ledger;
     const bounded = (state: string): string =>
-      `(select count(*) from (select 1 from bff.delivery where ${state} limit ${MOST_COUNTED}) as some)`;
+      `(select count(*) from (select 1 from bff.delivery where ${state} limit ${MOST_COUNTED}) as counted)`;
     const [row] = await database.query<{ waiting: string; sending: string; unknown: string; oldest: string }>(
       `select (select coalesce(sum(waiting), 0) from bff.backlog_total) as waiting,
          ${bounded("owner is not null and mode = 'async' and state = 'sending'")} as sending,
