@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { NEXT_TICKET } from '../src/fleet/gate.js';
+import { Deadline } from '../src/nexudus/deadline.js';
 import { QuotaExhausted } from '../src/nexudus/nexudus.errors.js';
 import { TestPostgres } from './support/postgres.js';
 import { slotOf, TestReplica } from './support/replica.js';
@@ -96,6 +97,43 @@ describe('the line of all replicas', () => {
     await expect(late.admit()).rejects.toBeInstanceOf(QuotaExhausted);
   });
 
+  it('makes no call that it is not sure to have written down', async () => {
+    const url = await postgres.createDatabase();
+    const one = await TestReplica.start(url);
+    one.loseNextAnswer();
+    await expect(one.admit({ session: 's' })).rejects.toThrow('The database is not available');
+    // It was written down all the same, and is neither counted nor in the way.
+    await slotOf(await one.admit({ session: 's' }));
+    expect(await events(one)).toEqual(['write', 'not-sent', 'write']);
+  });
+
+  it('ends a call once, however often that had to be written down', async () => {
+    const url = await postgres.createDatabase();
+    const one = await TestReplica.start(url);
+    const place = await one.admit({ session: 's' });
+    const slot = await slotOf(place);
+    one.loseNextAnswer();
+    slot.end(ANSWERED);
+    place.leave();
+    while ((await events(one)).length < 2);
+    await slotOf(await one.admit({ session: 's' }));
+    expect(await events(one)).toEqual(['write', 'answered', 'write']);
+  });
+
+  it('forgets the calls that count nowhere any more, and none that has not ended', async () => {
+    const one = await TestReplica.start(await postgres.createDatabase());
+    await slotOf(await one.admit());
+    const over = await one.admit();
+    (await slotOf(over)).end(ANSWERED);
+    over.leave();
+    while ((await events(one)).length < 3);
+    await one.database.query('update bff.quota_event set at_ms = at_ms - 1000000');
+    while ((await events(one)).length > 1);
+    expect(await one.database.query('select seq, call, kind from bff.quota_event')).toEqual([
+      { seq: '1', call: '1', kind: 'write' },
+    ]);
+  });
+
   it('lets calls that are not writes go first', async () => {
     const url = await postgres.createDatabase();
     const one = await TestReplica.start(url, 'off', '1/300ms');
@@ -107,7 +145,6 @@ describe('the line of all replicas', () => {
       order.push('write');
       slot.end(ANSWERED);
     });
-    const { Deadline } = await import('../src/nexudus/deadline.js');
     const call = one.pacer.call(new Deadline(one.clock, 10_000)).then((slot) => {
       order.push('call');
       slot.end(ANSWERED);

@@ -29,6 +29,15 @@ async function startReplicas(
   return [first, ...others];
 }
 
+/** How many writes were taken in by all of them. */
+async function admitted(replicas: readonly TestService[]): Promise<number> {
+  const pages = await Promise.all(replicas.map(({ manage }) => manage('/metrics')));
+  return pages.reduce(
+    (sum, { text }) => sum + Number(/^nexudus_quota_admitted_total (\d+)$/m.exec(text)?.[1] ?? 0),
+    0,
+  );
+}
+
 describe('replicas on one database', () => {
   it.each(['sliding', 'fixed'] as const)(
     'spend one quota together to the last call and never over it: %s',
@@ -94,8 +103,8 @@ describe('replicas on one database', () => {
     for (const [n, content] of contents.entries()) {
       const replica = replicas[n % replicas.length] ?? replicas[0];
       answers.push(replica.create({ businessId: 1, sessionId: 7, content }));
-      // One after the other on the wire, so that their order of arrival is certain.
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      // One after the other in the line, so that their order of arrival is certain.
+      while ((await admitted(replicas)) < replicas.length + n + 1);
     }
     expect(statuses(await Promise.all(answers))).toEqual(Array(12).fill(201));
     const sent = [...sandbox.messages.values()].map(({ Content }) => Content);
@@ -156,6 +165,20 @@ describe('without their database', () => {
     way.mend();
     while ((await manage('/health/ready')).status !== 200);
     expect((await create(MESSAGE)).status).toBe(201);
+  });
+
+  it('they start all the same', async () => {
+    const way = await startWay();
+    way.cut();
+    const url = await postgres.createDatabase();
+    const env = databaseEnvironment(url.replace(`:${postgres.port}/`, `:${way.ownPort}/`));
+    const { create, manage } = await startService({ env });
+    expect((await create(MESSAGE)).json).toMatchObject({ outcome: 'not-sent', retryable: true });
+    expect((await manage('/health/ready')).status).toBe(503);
+    way.mend();
+    while ((await manage('/health/ready')).status !== 200);
+    // The login is tried again by and by.
+    while ((await create(MESSAGE)).status !== 201);
   });
 
   it('what waits goes on waiting, and is sent when it is back in time', async () => {

@@ -23,6 +23,8 @@ export class Fleet {
   readonly line: SharedLine;
   readonly #replica: Replica;
   #cancelTick: (() => void) | undefined;
+  /** Since when the lease was renewed each time; `undefined` after a failure. */
+  #steadySinceMs: number | undefined;
   #isStopped = false;
 
   constructor(
@@ -38,9 +40,10 @@ export class Fleet {
     this.line = new SharedLine(limits, database, announcements, this.#replica, clock, log);
   }
 
-  /** Resolves also when the database is not there yet. */
+  /** Resolves when it is one of the replicas, or the database is not there yet. */
   async start(): Promise<void> {
     await this.#tick();
+    await this.line.settle();
   }
 
   async stop(): Promise<void> {
@@ -52,7 +55,9 @@ export class Fleet {
   async #tick(): Promise<void> {
     try {
       await this.#live();
+      this.#steadySinceMs ??= this.clock.nowMs();
     } catch (error) {
+      this.#steadySinceMs = undefined;
       if (!(error instanceof DatabaseUnavailable))
         this.log.error({ err: error }, 'The lease could not be renewed');
     }
@@ -69,8 +74,13 @@ export class Fleet {
       [this.#replica.id],
     );
     this.line.hasOthers = others?.some === true;
-    if (others?.gone) await this.line.reap();
+    if (others?.gone && this.#isSteady) await this.line.reap();
     for (let bite = 0; bite < MOST_BITES && (await this.#prune()); bite += 1);
+  }
+
+  /** When the database was away from all, the others get the time to renew their leases, too. */
+  get #isSteady(): boolean {
+    return this.#steadySinceMs !== undefined && this.clock.nowMs() - this.#steadySinceMs >= this.leaseMs / 2;
   }
 
   /**

@@ -25,12 +25,15 @@ export class LinePlace implements DeliveryPlace {
   #granted: ((slot: Slot) => void) | undefined;
   #refused: ((error: QuotaExhausted | DatabaseUnavailable) => void) | undefined;
   #cancelTimer: (() => void) | undefined;
+  /** Whether its ticket says already that it wants a slot. */
+  #isWanting: boolean;
   #isLost = false;
   #isOver = false;
 
   /**
    * @param life of the replica that took it in: in another it is nobody's
    * @param deadline missing for a delivery, which nobody waits for
+   * @param isWanting whether it was taken in as one that wants a slot
    * @param first the slot that it has from the start, and the number of its call
    */
   constructor(
@@ -40,8 +43,10 @@ export class LinePlace implements DeliveryPlace {
     readonly caller: string,
     readonly life: string,
     readonly deadline: Deadline | undefined,
+    isWanting: boolean,
     first?: { readonly slot: Slot; readonly call: number },
   ) {
+    this.#isWanting = isWanting;
     this.#slot = first?.slot;
     this.lastCall = first?.call ?? 0;
   }
@@ -66,7 +71,8 @@ export class LinePlace implements DeliveryPlace {
     }
     this.#granted = granted;
     this.#refused = refused;
-    this.room.want(this);
+    if (!this.#isWanting) this.room.want(this);
+    this.#isWanting = true;
     this.#cancelTimer = this.deadline?.whenLate(() => {
       this.refuse(this.room.tooLate(this));
     });
@@ -94,6 +100,7 @@ export class LinePlace implements DeliveryPlace {
   grant(slot: Slot): void {
     const granted = this.#granted;
     this.#settle();
+    this.#isWanting = false;
     if (granted === undefined) this.#slot = slot;
     else granted(slot);
   }

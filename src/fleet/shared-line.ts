@@ -35,6 +35,8 @@ const JITTER_MS = 8;
 /** A delivery of a dead replica waits for the ledger to say what became of it. */
 const ORPHAN_RESTS_MS = 5_000;
 const FLUSH_WITHIN_MS = 5_000;
+/** It may be back; if not, the others end what this replica leaves behind. */
+const FLUSH_UNREACHABLE_MS = 500;
 /** Deliveries take turns with each other, and not with the writes that somebody waits for. */
 const DELIVERIES_SUFFIX = ' (deliveries)';
 
@@ -111,7 +113,7 @@ export class SharedLine implements GateWork, LineRoom {
       const call = goesAtOnce ? turn.begin('write', turn.replica, caller) : undefined;
       const state = goesAtOnce ? 'granted' : isReady ? 'wants' : 'admitted';
       const seq = await gate.enter(comer, formers, dueAtMs, state, call);
-      return () => this.#placeOf(seq, comer, turn.replica, deadline, call);
+      return () => this.#placeOf(seq, comer, turn.replica, deadline, call, state === 'wants');
     });
   }
 
@@ -128,7 +130,7 @@ export class SharedLine implements GateWork, LineRoom {
       if (!deadline.allowsAttempt(inMs)) return () => new QuotaExhausted(inMs);
       const comer = { ...CALLS, replica: turn.replica, ...NOTHING_KNOWN };
       const seq = await gate.enter(comer, NO_FORMERS, gate.nowMs + inMs, 'wants');
-      return () => this.#placeOf(seq, comer, turn.replica, deadline, undefined);
+      return () => this.#placeOf(seq, comer, turn.replica, deadline, undefined, true);
     });
     if (!(place instanceof LinePlace)) return place;
     return new Promise((granted, refused) => {
@@ -232,6 +234,11 @@ export class SharedLine implements GateWork, LineRoom {
     this.#queue.add({ isDurable: false, run: () => Promise.resolve(done), failed: done });
   }
 
+  /** Resolves when nothing is left to be done by this replica, or it takes too long. */
+  async settle(): Promise<void> {
+    await this.#queue.flush(this.database.isReachable ? FLUSH_WITHIN_MS : FLUSH_UNREACHABLE_MS);
+  }
+
   /** Ends what replicas left behind whose lease is over. */
   async reap(): Promise<void> {
     await new Promise<void>((resolve) => {
@@ -321,7 +328,7 @@ export class SharedLine implements GateWork, LineRoom {
       },
       failed: () => undefined,
     });
-    await this.#queue.flush(FLUSH_WITHIN_MS);
+    await this.settle();
     this.#queue.stop();
   }
 
@@ -548,9 +555,10 @@ export class SharedLine implements GateWork, LineRoom {
     life: string,
     deadline: Deadline | undefined,
     call: number | undefined,
+    isWanting = false,
   ): LinePlace {
     const first = call === undefined ? undefined : { slot: this.#slotOf(call, life), call };
-    const place = new LinePlace(this, seq, lane, caller, life, deadline, first);
+    const place = new LinePlace(this, seq, lane, caller, life, deadline, isWanting, first);
     this.#places.set(seq, place);
     return place;
   }

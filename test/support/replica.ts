@@ -2,6 +2,7 @@ import { afterEach } from '@jest/globals';
 import { SystemClock } from '../../src/clock/clock.js';
 import { parseWindows } from '../../src/config/windows.js';
 import { Announcements } from '../../src/database/announcements.js';
+import { DatabaseUnavailable } from '../../src/database/database.errors.js';
 import { Database } from '../../src/database/database.js';
 import { migrate } from '../../src/database/migrate.js';
 import { Fleet } from '../../src/fleet/fleet.js';
@@ -86,6 +87,17 @@ export class TestReplica {
     const { caller = 'caller', session, message, waitMs = 20_000 } = write;
     const deadline = new Deadline(this.clock, waitMs);
     return this.pacer.admit({ caller, session, message, deadline, isReady: true });
+  }
+
+  /** The next transaction is committed, and the answer to that gets lost. */
+  loseNextAnswer(): void {
+    const { database } = this;
+    const transaction = database.transaction.bind(database);
+    database.transaction = async (work) => {
+      database.transaction = transaction;
+      await transaction(work);
+      throw new DatabaseUnavailable(true);
+    };
   }
 
   /** As a SIGKILL does: nothing is written down, and nothing is heard of it any more. */
