@@ -78,6 +78,7 @@ describe('the line of all replicas', () => {
     const place = await one.admit();
     (await slotOf(place)).end(ANSWERED);
     place.leave();
+    await until(() => two.pacer.windows()[0]?.used === 1);
     two.clock.aheadMs = 4 * 3_600_000;
     two.pacer.windows();
     await expect(two.admit()).rejects.toBeInstanceOf(QuotaExhausted);
