@@ -170,9 +170,7 @@ describe('without their database', () => {
   it('they start all the same', async () => {
     const way = await startWay();
     way.cut();
-    const url = await postgres.createDatabase();
-    const env = databaseEnvironment(url.replace(`:${postgres.port}/`, `:${way.ownPort}/`));
-    const { create, manage } = await startService({ env });
+    const { create, manage } = await startService({ env: databaseEnvironment(way.url) });
     expect((await create(MESSAGE)).json).toMatchObject({ outcome: 'not-sent', retryable: true });
     expect((await manage('/health/ready')).status).toBe(503);
     way.mend();
