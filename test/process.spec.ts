@@ -324,6 +324,56 @@ describe('npm run sandbox', () => {
     expect(await sandbox.exit()).toBe(0);
   });
 
+  it('shows a message that is handed over to one replica, and known to the other', async () => {
+    const sandbox = new Process('dist/sandbox/run.js', env, 'SIGTERM');
+    await sandbox.line((line) => line.includes('Ctrl-C'));
+    /** As the shell keeps them. */
+    const variables = new Map<string, string>();
+    const said: [number, number, unknown][] = [];
+    for (const [index, line] of sandbox.lines.entries()) {
+      if (!line.includes('respond-async') && !line.includes('/v1/deliveries')) continue;
+      const [, variable] = /^([A-Z]+)=\$\(/.exec(line) ?? [];
+      const filledIn = line
+        .replace(/\$([A-Z]+)/, (_, name: string) => variables.get(name) ?? '')
+        // Nobody has to read what is said here.
+        .replace('throttle=20', 'throttle=5');
+      const promised = Number(/\d{3}/.exec(sandbox.lines[index - 1] ?? '')?.[0]);
+      let answer = await performed(filledIn);
+      let text = await answer.text();
+      // A person is slower than Nexudus, which has throttled by now.
+      while (line.includes('-X GET') && line.includes('$ID') && !text.includes('"attempts":1')) {
+        answer = await performed(filledIn);
+        text = await answer.text();
+      }
+      if (line.includes('/events')) {
+        const states = [...text.matchAll(/"state":"(\w+)"/g)].map(([, state]) => state);
+        said.push([promised, answer.status, states.at(-1)]);
+        continue;
+      }
+      const {
+        id = '',
+        state,
+        deliveries,
+      } = JSON.parse(text) as {
+        id?: string;
+        state?: string;
+        deliveries?: { id: string }[];
+      };
+      if (variable !== undefined) variables.set(variable, id);
+      said.push([promised, answer.status, deliveries?.map((delivery) => delivery.id) ?? state]);
+    }
+    expect(said).toEqual([
+      [202, 202, expect.stringMatching(/^(accepted|sending)$/)],
+      [200, 200, expect.stringMatching(/^(accepted|sending)$/)],
+      [202, 202, 'accepted'],
+      [200, 200, 'cancelled'],
+      [200, 200, [variables.get('NEXT'), variables.get('ID')]],
+      [200, 200, 'done'],
+    ]);
+    sandbox.child.kill('SIGTERM');
+    expect(await sandbox.exit()).toBe(0);
+  });
+
   it('is one replica without a database where none is wanted', async () => {
     const sandbox = new Process('dist/sandbox/run.js', { ...env, SANDBOX_DATABASE: 'none' }, 'SIGTERM');
     await sandbox.line((line) => line.includes('Ctrl-C'));
