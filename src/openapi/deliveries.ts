@@ -1,4 +1,5 @@
-import type { Operation, Paths, Response } from './describe.js';
+import { DeliveriesController } from '../deliveries/deliveries.controller.js';
+import { describe, type Operation, type Response } from './describe.js';
 import { headers, parameters } from './headers.js';
 import { json, problemsOf } from './responses.js';
 
@@ -142,8 +143,9 @@ const CANCEL: Operation = {
   },
 };
 
-export const DELIVERY_PATHS: Paths = {
-  '/v1/deliveries': { get: LIST },
-  '/v1/deliveries/{id}': { get: READ, delete: CANCEL },
-  '/v1/deliveries/{id}/events': { get: EVENTS },
-};
+export const DELIVERY_PATHS = describe(DeliveriesController, {
+  list: LIST,
+  read: READ,
+  events: EVENTS,
+  cancel: CANCEL,
+});

@@ -1,7 +1,6 @@
 import type { ChatMessageRepresentation } from '../chat-messages/chat-message.dto.js';
+import { DELIVERY_STATES } from '../ledger/delivery.js';
 import type { Schema } from './describe.js';
-
-export const DELIVERY_STATES = ['accepted', 'sending', 'done', 'rejected', 'unknown', 'expired', 'cancelled'];
 
 const STATE = {
   type: 'string',

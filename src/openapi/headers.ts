@@ -1,6 +1,6 @@
 import { LARGEST_ID } from '../chat-messages/chat-message.rules.js';
 import { Environment } from '../config/environment.js';
-import { DELIVERY_STATES } from './delivery.schemas.js';
+import { DELIVERY_STATES } from '../ledger/delivery.js';
 import type { Header, Parameter, Reference } from './describe.js';
 
 const { REQUEST_DEADLINE_MS, IDEMPOTENCY_TTL_S } = new Environment();
