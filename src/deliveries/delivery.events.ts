@@ -56,16 +56,21 @@ export function eventsOf(present: StandingDelivery, context: EventsContext): Rea
       beat();
     });
   };
-  const stopWatching = deliveries.watch(id, () => {
+  const look = (): void => {
     looking.run().catch((error: unknown) => {
       // Whoever follows it asks again, and begins with how it stands then.
       log.warn({ delivery: id, err: error }, 'A delivery cannot be followed any further');
       end();
     });
-  });
+  };
+  const stopWatching = deliveries.watch(id, look);
   over.addEventListener('abort', end);
   beat();
   if (over.aborted) end();
-  else show(present);
+  else {
+    show(present);
+    // What happened since it was read, and before it was watched.
+    if (isOpen(present.delivery)) look();
+  }
   return stream;
 }
