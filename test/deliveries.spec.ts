@@ -447,6 +447,54 @@ describe('deliveries', () => {
   });
 });
 
+describe('replaces of one message that wait', () => {
+  const QUOTA = { env: { NEXUDUS_WRITE_LIMITS: '1/3s' } };
+
+  it('are one write, the last, and all are answered', async () => {
+    const { one, two, sandbox } = await start(QUOTA);
+    const { Id } = sandbox.seed({ BusinessId: 1, Content: 'old' });
+    await one.create(MESSAGE);
+    const replaces = [];
+    for (const content of ['a', 'b', 'c']) {
+      replaces.push(await two.replace(Id, { ...MESSAGE, content }, { ...ASYNC, 'idempotency-key': content }));
+    }
+    expect(replaces.map(({ json }) => json['position'])).toEqual([1, 1, 1]);
+    for (const [n, content] of ['a', 'b', 'c'].entries()) {
+      const replace = replaces[n];
+      if (replace === undefined) throw new Error('no replace');
+      const done = await one.when(replace, 'done');
+      expect(done).toMatchObject({ outcome: 'done', message: { id: Id, content } });
+      const again = await one.replace(Id, { ...MESSAGE, content }, { 'idempotency-key': content });
+      expect([again.status, again.json]).toEqual([200, done['message']]);
+    }
+    expect(sandbox.messages.get(Id)?.Content).toBe('c');
+    expect(sandbox.writes).toHaveLength(2);
+  });
+
+  it('are each sent where something else of their session came in between', async () => {
+    const { one, sandbox, sql } = await start(QUOTA);
+    const { Id } = sandbox.seed({ BusinessId: 1, Content: 'old' });
+    const inSession = { ...MESSAGE, sessionId: 7 };
+    await one.create(MESSAGE);
+    await one.replace(Id, inSession, ASYNC);
+    await one.create(inSession, ASYNC);
+    await one.replace(Id, inSession, ASYNC);
+    expect(await sql('select id from bff.delivery where merged_into is not null')).toEqual([]);
+  });
+
+  it('wait again when the last is cancelled', async () => {
+    const { one, sandbox } = await start(QUOTA);
+    const { Id } = sandbox.seed({ BusinessId: 1, Content: 'old' });
+    await one.create(MESSAGE);
+    const first = await one.replace(Id, { ...MESSAGE, content: 'a' }, ASYNC);
+    const last = await one.replace(Id, { ...MESSAGE, content: 'b' }, ASYNC);
+    expect((await one.cancel(last)).json).toMatchObject({ state: 'cancelled' });
+    await one.when(first, 'done');
+    expect(sandbox.messages.get(Id)?.Content).toBe('a');
+    expect(sandbox.writes).toHaveLength(2);
+  });
+});
+
 describe('a delivery whose sender is gone', () => {
   it('is unknown if it may have been run, and its late answer changes nothing', async () => {
     const { one, two, sandbox, sql } = await start();

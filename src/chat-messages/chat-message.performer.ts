@@ -5,6 +5,7 @@ import { isNexudusError } from '../nexudus/nexudus.errors.js';
 import type { WriteContext, WriteReceipt } from '../nexudus/write.js';
 import { ProblemResponder } from '../problem-details/problem.responder.js';
 import { toProblem } from '../problem-details/to-problem.js';
+import type { ChatMessageRepresentation } from './chat-message.dto.js';
 import { toRepresentation } from './chat-message.mapper.js';
 import { ChatMessagesService } from './chat-messages.service.js';
 import { toAnswer, toProblemAnswer } from './kept-answers.js';
@@ -45,6 +46,12 @@ export class ChatMessagePerformer extends DeliveryPerformer {
 
   override delivered({ operation, content }: Work, receipt: WriteReceipt): KeptAnswer {
     return toAnswer(operation, toRepresentation(readContent(content).message, receipt));
+  }
+
+  override inStead(work: Work, answer: KeptAnswer): KeptAnswer {
+    if (answer.problem !== undefined) return answer;
+    const { id, updatedAt } = JSON.parse(answer.body) as ChatMessageRepresentation;
+    return this.delivered(work, { id, updatedAt });
   }
 
   override personal({ content }: Work): WorkRecord['personal'] {

@@ -17,7 +17,7 @@ export type Acceptance =
       readonly kind: 'accepted';
       readonly id: string;
       readonly expiresAtMs: number;
-      /** `undefined` where it was only found out later that it was taken on. */
+      /** `undefined` where it is still to be asked for. */
       readonly standing: Standing | undefined;
     }
   /** The same was handed over before, with the same key, and is not settled yet. */

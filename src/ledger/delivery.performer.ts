@@ -30,6 +30,8 @@ export abstract class DeliveryPerformer {
   abstract failed(failure: unknown, work: Work, attempts: number): Failure;
   /** The answer to work of which it is found out later that it was done. */
   abstract delivered(work: Work, receipt: WriteReceipt): KeptAnswer;
+  /** The answer to work in whose stead other work was done, and answered so. */
+  abstract inStead(work: Work, answer: KeptAnswer): KeptAnswer;
   /** What of an answer is not kept. */
   abstract personal(work: Work): WorkRecord['personal'];
 }

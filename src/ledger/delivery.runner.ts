@@ -14,6 +14,7 @@ import { NO_SPAN } from '../observability/tracer.js';
 import type { Background } from './background.js';
 import { BorrowedPlace } from './borrowed-place.js';
 import type { DeliveryPerformer, Failure } from './delivery.performer.js';
+import type { Followers } from './followers.js';
 import type { Hold } from './hold.js';
 import type { Ledger, Settlement } from './ledger.js';
 import type { Orphans, Taken } from './orphans.js';
@@ -41,6 +42,7 @@ export class DeliveryRunner implements DeliveryServer {
   constructor(
     private readonly ledger: Ledger,
     private readonly orphans: Orphans,
+    private readonly followers: Followers,
     private readonly performer: DeliveryPerformer,
     private readonly settlements: Settlements,
     private readonly background: Background,
@@ -181,7 +183,12 @@ export class DeliveryRunner implements DeliveryServer {
   ): Promise<boolean> {
     const { id, operation } = delivery;
     const { state, answer } = settlement;
-    const settled = this.background.untilDone(() => this.ledger.settle(hold, settlement));
+    let followers: readonly string[] = [];
+    const settled = this.background.untilDone(() =>
+      this.ledger.settle(hold, settlement, async (queries) => {
+        followers = await this.followers.settle(queries, id, state, answer);
+      }),
+    );
     const cancel = this.clock.after(PATIENCE_MS, () => {
       this.settlements.endedHere(id, { state, answer: withoutPersonal(answer, hold.personal) });
     });
@@ -192,6 +199,7 @@ export class DeliveryRunner implements DeliveryServer {
       this.log.warn(fields, 'A delivery was taken over while it was being sent');
       return false;
     }
+    for (const follower of followers) this.settlements.announce(follower);
     this.metrics.deliveriesSettled.inc({ operation, state });
     this.log.info(fields, 'delivery');
     return true;

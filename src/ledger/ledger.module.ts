@@ -23,6 +23,7 @@ import { Background } from './background.js';
 import { Deliveries } from './deliveries.js';
 import { DeliveryPerformer } from './delivery.performer.js';
 import { DeliveryRunner } from './delivery.runner.js';
+import { Followers } from './followers.js';
 import { Ledger } from './ledger.js';
 import { Orphans } from './orphans.js';
 import { PgDeliveries } from './pg.deliveries.js';
@@ -71,7 +72,16 @@ export class LedgerModule implements BeforeApplicationShutdown, OnApplicationShu
         },
         {
           provide: Deliveries,
-          inject: [Ledger, DELIVERY_LINE, Settlements, DeliveryPerformer, DeliveriesConfig, Clock, Metrics],
+          inject: [
+            Ledger,
+            Followers,
+            DELIVERY_LINE,
+            Settlements,
+            DeliveryPerformer,
+            DeliveriesConfig,
+            Clock,
+            Metrics,
+          ],
           useFactory: (...parts: ConstructorParameters<typeof PgDeliveries>) => new PgDeliveries(...parts),
         },
         {
@@ -81,8 +91,13 @@ export class LedgerModule implements BeforeApplicationShutdown, OnApplicationShu
             new UnknownDeliveries(...parts),
         },
         {
+          provide: Followers,
+          inject: [Ledger, DELIVERY_LINE, DeliveryPerformer, Metrics],
+          useFactory: (...parts: ConstructorParameters<typeof Followers>) => new Followers(...parts),
+        },
+        {
           provide: Orphans,
-          inject: [Ledger, DeliveryPerformer, DeliveriesConfig, Clock, Metrics],
+          inject: [Ledger, Followers, DeliveryPerformer, DeliveriesConfig, Clock, Metrics],
           useFactory: (...parts: ConstructorParameters<typeof Orphans>) => new Orphans(...parts),
         },
         {
@@ -90,6 +105,7 @@ export class LedgerModule implements BeforeApplicationShutdown, OnApplicationShu
           inject: [
             Ledger,
             Orphans,
+            Followers,
             DeliveryPerformer,
             Settlements,
             Background,

@@ -146,8 +146,16 @@ export class Ledger {
     return fence;
   }
 
-  /** Writes down how a write has ended. False when somebody has taken it over: nothing is changed then. */
-  async settle(hold: Hold, { state, answer }: Settlement): Promise<boolean> {
+  /**
+   * Writes down how a write has ended. False when somebody has taken it over: nothing is changed then.
+   *
+   * @param also what is to be written down together with that, for one that was handed over
+   */
+  async settle(
+    hold: Hold,
+    { state, answer }: Settlement,
+    also: (queries: Queries) => Promise<unknown> = () => Promise.resolve(),
+  ): Promise<boolean> {
     const ours = { id: hold.id, fence: hold.fence };
     if (hold.mode === 'sync') return this.#end(this.database, ours, 'sync', state, answer, hold.personal);
     const isOurs = await this.database.transaction(async (queries) => {
@@ -158,6 +166,7 @@ export class Ledger {
       );
       if (row === undefined) return false;
       if (!(await this.#end(queries, ours, 'async', state, answer, hold.personal))) return false;
+      await also(queries);
       if (row.is_open) await this.count(queries, row.caller, -1);
       return true;
     });

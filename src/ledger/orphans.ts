@@ -5,6 +5,7 @@ import { OutcomeUnknown } from '../nexudus/nexudus.errors.js';
 import type { Metrics } from '../observability/metrics.js';
 import { type Delivery, isOpen } from './delivery.js';
 import type { DeliveryPerformer } from './delivery.performer.js';
+import type { Followers } from './followers.js';
 import type { Hold } from './hold.js';
 import type { Ledger } from './ledger.js';
 
@@ -22,6 +23,7 @@ export type Taken =
 export class Orphans {
   constructor(
     private readonly ledger: Ledger,
+    private readonly followers: Followers,
     private readonly performer: DeliveryPerformer,
     private readonly config: DeliveriesConfig,
     private readonly clock: Clock,
@@ -97,6 +99,7 @@ export class Orphans {
       state === 'unknown' && work
         ? this.performer.failed(new OutcomeUnknown('connection-lost', true), work, 1).answer
         : undefined;
+    await this.followers.settle(queries, delivery.id, state, answer);
     await this.ledger.close(queries, delivery, state, answer, work && this.performer.personal(work));
     this.#count(delivery, state);
   }

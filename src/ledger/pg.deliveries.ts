@@ -19,6 +19,7 @@ import {
 } from './deliveries.js';
 import { type Delivery, type DeliveryState, isOpen } from './delivery.js';
 import type { DeliveryPerformer } from './delivery.performer.js';
+import type { Followers } from './followers.js';
 import { DELIVERY_COLUMNS, isFree, type Ledger } from './ledger.js';
 import type { Settlements, Watcher } from './settlements.js';
 import { withPersonal } from './stored-answer.js';
@@ -39,10 +40,16 @@ class BacklogFull extends Error {
   }
 }
 
+/** Undoes a cancellation: others wait in that place, and cannot have it back without overtaking somebody. */
+class PlaceNeeded extends Error {
+  override readonly name = 'PlaceNeeded';
+}
+
 /** Deliveries in the ledger and in the line of all replicas. */
 export class PgDeliveries extends Deliveries {
   constructor(
     private readonly ledger: Ledger,
+    private readonly followers: Followers,
     private readonly line: DeliveryLine,
     private readonly settlements: Settlements,
     private readonly performer: DeliveryPerformer,
@@ -99,13 +106,18 @@ export class PgDeliveries extends Deliveries {
     }
   }
 
-  /** Into the line, where there is room for one more. */
-  async #enter(queries: Queries, id: string, record: WorkRecord): Promise<Standing> {
+  /**
+   * Into the line, where there is room for one more; `undefined` where it has the place of another, which is still to
+   * be asked for.
+   */
+  async #enter(queries: Queries, id: string, record: WorkRecord): Promise<Standing | undefined> {
     const { caller, session, messageId } = record;
+    const former = await this.followers.former(queries, id, record);
     const { ofCaller, ofAll } = await this.ledger.count(queries, caller, 1);
     const { backlogLimit, backlogLimitPerCaller } = this.config;
     if (ofCaller > backlogLimitPerCaller) throw new BacklogFull(caller);
     if (ofAll > backlogLimit) throw new BacklogFull(undefined);
+    if (former !== undefined && (await this.followers.follow(queries, former, id))) return undefined;
     return this.line.enter(queries, { deliveryId: id, caller, session, message: messageId });
   }
 
@@ -236,14 +248,22 @@ export class PgDeliveries extends Deliveries {
   override async cancel(caller: string, id: string): Promise<boolean | undefined> {
     if (!UUID.test(id)) return undefined;
     const { ledger } = this;
-    const isCancelled = await ledger.database.transaction(async (queries) => {
+    // Rows of deliveries first, then those that count them, then the line: always in this order, or two would wait for
+    // each other.
+    const work = async (queries: Queries): Promise<boolean | undefined> => {
       const delivery = await ledger.lock(queries, id);
       if (!isOwn(delivery, caller)) return undefined;
       // One that was tried and may have been run waits to be tried again: nobody can say that it was not sent.
       if (delivery.state !== 'accepted' || delivery.sentAtMs !== undefined) return false;
+      const followers = await this.followers.of(queries, id);
       await ledger.close(queries, delivery, 'cancelled');
+      if (!(await this.followers.takeBack(queries, id, followers))) throw new PlaceNeeded();
       await this.line.withdraw(queries, id);
       return true;
+    };
+    const isCancelled = await ledger.database.transaction(work).catch((error: unknown) => {
+      if (error instanceof PlaceNeeded) return false;
+      throw error;
     });
     if (isCancelled) {
       this.line.changed();
@@ -260,7 +280,9 @@ export class PgDeliveries extends Deliveries {
 
   async #standing(delivery: Delivery): Promise<StandingDelivery> {
     const standing: Standing | undefined =
-      delivery.state === 'accepted' ? await this.line.standing(delivery.id) : undefined;
+      delivery.state === 'accepted'
+        ? await this.line.standing(delivery.mergedInto ?? delivery.id)
+        : undefined;
     const { answer, content } = delivery;
     const value = content === undefined ? undefined : this.performer.personal({ ...delivery, content }).value;
     return { delivery, standing, answer: answer && withPersonal(answer, value) };
