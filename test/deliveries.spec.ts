@@ -435,6 +435,29 @@ describe('deliveries', () => {
     expect(sandbox.writes).toHaveLength(1);
   });
 
+  it('are counted for operators', async () => {
+    const { one, two, sandbox } = await start({ env: { NEXUDUS_WRITE_LIMITS: '2/1h' } });
+    sandbox.next({ kind: 'lost' });
+    const lost = await one.create(MESSAGE, ASYNC);
+    await one.when(lost, 'unknown');
+    await one.create(MESSAGE);
+    await one.create(MESSAGE, ASYNC);
+    const shown = ['accepted"} 1', 'unknown"} 1'].map((end) => `nexudus_deliveries{state="${end}`);
+    for (;;) {
+      const { text } = await one.manage('/metrics');
+      if (shown.every((line) => text.includes(line))) {
+        expect(text).toContain('nexudus_delivery_accepted_total{operation="create"} 2');
+        expect(text).toMatch(/^nexudus_delivery_oldest_wait_seconds [\d.]*[1-9]/m);
+        break;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    // Whichever sent it.
+    const settled = 'nexudus_delivery_settled_total{operation="create",state="unknown"} 1';
+    const texts = await Promise.all([one, two].map(async ({ manage }) => (await manage('/metrics')).text));
+    expect(texts.filter((text) => text.includes(settled))).toHaveLength(1);
+  });
+
   it('that wait for too long expire, and are not sent', async () => {
     const { one, sandbox, sql } = await start({ env: { NEXUDUS_WRITE_LIMITS: '1/1h' } });
     await one.create(MESSAGE);

@@ -84,3 +84,44 @@ describe('the ledger as a store of keys', () => {
     expect(await store.claim('a', 'y', LEASE_MS)).toMatchObject({ kind: 'claimed', takenOver: false });
   });
 });
+
+describe('with many deliveries behind it', () => {
+  it('what is asked again and again is found by an index', async () => {
+    const { database } = await openBooks();
+    await database.query(
+      `insert into bff.delivery (id, mode, caller, operation, message_id, state, scope, accepted_at, expires_at,
+         settled_at, keep_until, result_id)
+       select gen_random_uuid(), 'async', 'caller ' || n % 10, case n % 2 when 0 then 'create' else 'replace' end,
+         n, case n % 20 when 0 then 'accepted' else 'done' end, 'scope ' || n, now() - n * interval '1 second',
+         now() + n * interval '1 second', now(), now() + interval '1 day', n
+       from generate_series(1, 20000) as n`,
+    );
+    await database.query('analyze bff.delivery');
+    const hot = [
+      `select 1 from bff.delivery where scope = 'scope 7' for update`,
+      `select 1 from bff.delivery where id = '5f0c9a3e-7d3b-4b52-9d35-0f5a1c7a2e11' for update`,
+      `select 1 from bff.delivery where mode = 'async' and state = 'accepted' and expires_at <= now()
+         and (lease_until is null or lease_until <= now()) order by expires_at limit 1 for update skip locked`,
+      `select 1 from bff.delivery where owner is not null and lease_until <= now() order by lease_until limit 1
+         for update skip locked`,
+      `select 1 from bff.delivery where content_until <= now() order by content_until limit 100`,
+      `select 1 from bff.delivery where keep_until <= now() order by keep_until limit 100`,
+      `select 1 from bff.delivery where state = 'unknown' and next_look_at <= now() order by next_look_at limit 10`,
+      `select 1 from bff.delivery where mode = 'async' and caller = 'caller 1' order by accepted_at desc, id desc limit 26`,
+      `select 1 from bff.delivery where mode = 'async' and caller = 'caller 1' and state = 'done'
+         order by accepted_at desc, id desc limit 26`,
+      `select 1 from bff.delivery where mode = 'async' and state = 'accepted' and caller = 'caller 0'
+         order by accepted_at, id limit 1`,
+      `select 1 from bff.delivery where mode = 'async' and state = 'accepted' and operation = 'replace'
+         and caller = 'caller 1' and message_id = 7 order by accepted_at desc limit 1 for update`,
+      `select 1 from bff.delivery where merged_into = '5f0c9a3e-7d3b-4b52-9d35-0f5a1c7a2e11' and state = 'accepted'`,
+      `select 1 from bff.delivery where result_id = any('{7}')`,
+    ];
+    for (const query of hot) {
+      const plan = await database.query<{ 'QUERY PLAN': string }>(`explain ${query}`);
+      const text = plan.map((row) => row['QUERY PLAN']).join('\n');
+      expect(`${query}\n${text}`).toMatch(/Index|Bitmap/);
+      expect(`${query}\n${text}`).not.toMatch(/Seq Scan/);
+    }
+  });
+});

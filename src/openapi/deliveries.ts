@@ -1,5 +1,4 @@
-import { DeliveriesController } from '../deliveries/deliveries.controller.js';
-import { describe, type Operation, type Response } from './describe.js';
+import type { Operation, Response } from './describe.js';
 import { headers, parameters } from './headers.js';
 import { json, problemsOf } from './responses.js';
 
@@ -143,9 +142,5 @@ const CANCEL: Operation = {
   },
 };
 
-export const DELIVERY_PATHS = describe(DeliveriesController, {
-  list: LIST,
-  read: READ,
-  events: EVENTS,
-  cancel: CANCEL,
-});
+/** Of the handlers of the controller. */
+export const DELIVERY_OPERATIONS = { list: LIST, read: READ, cancel: CANCEL, events: EVENTS };

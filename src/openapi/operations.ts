@@ -1,9 +1,10 @@
 import { ApiDocsController } from '../api-docs/api-docs.controller.js';
 import { ChatMessagesController } from '../chat-messages/chat-messages.controller.js';
 import { Environment } from '../config/environment.js';
+import { DeliveriesController } from '../deliveries/deliveries.controller.js';
 import { ProblemsController } from '../problem-details/problems.controller.js';
 import { PROBLEM_TYPES } from '../problem-details/problem.catalogue.js';
-import { ACCEPTED, DELIVERY_PATHS } from './deliveries.js';
+import { ACCEPTED, DELIVERY_OPERATIONS } from './deliveries.js';
 import { describe, type Paths, type Response } from './describe.js';
 import { headers, parameters } from './headers.js';
 import { PROBLEMS_OF_LOOKING_UP } from './problem.examples.js';
@@ -70,7 +71,7 @@ export const PATHS: Paths = {
       },
     },
   }),
-  ...DELIVERY_PATHS,
+  ...describe(DeliveriesController, DELIVERY_OPERATIONS),
   ...describe(ProblemsController, {
     list: {
       operationId: 'listProblems',
