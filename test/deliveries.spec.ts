@@ -29,7 +29,6 @@ interface Replica extends TestService {
 }
 
 interface Fleet {
-  readonly replicas: readonly [Replica, Replica, ...Replica[]];
   readonly one: Replica;
   readonly two: Replica;
   readonly sandbox: NexudusSandbox;
@@ -66,18 +65,20 @@ async function startReplica(
 const clients: pg.Client[] = [];
 const proxies: TcpProxy[] = [];
 
+async function connect(url: string): Promise<Fleet['sql']> {
+  const client = new pg.Client({ connectionString: url });
+  clients.push(client);
+  await client.connect();
+  return async (text, values = []) => (await client.query<Record<string, unknown>>(text, values)).rows;
+}
+
 /** Two replicas on one database. */
 async function start(given: { env?: Record<string, string>; sandbox?: SandboxOptions } = {}): Promise<Fleet> {
   const url = await postgres.createDatabase();
   const env = { ...databaseEnvironment(url), ...given.env };
   const one = await startReplica(env, given.sandbox ?? {});
   const two = await startReplica(env, one.sandbox);
-  const client = new pg.Client({ connectionString: url });
-  clients.push(client);
-  await client.connect();
-  const sql: Fleet['sql'] = async (text, values = []) =>
-    (await client.query<Record<string, unknown>>(text, values)).rows;
-  return { replicas: [one, two], one, two, sandbox: one.sandbox, sql };
+  return { one, two, sandbox: one.sandbox, sql: await connect(url) };
 }
 
 describe('a write that is handed over', () => {
@@ -543,18 +544,19 @@ describe('while the database is away', () => {
     answer: Promise<Answer>;
     proxy: TcpProxy;
     sandbox: NexudusSandbox;
+    sql: Fleet['sql'];
   }> {
     const url = await postgres.createDatabase();
     const proxy = await TcpProxy.before(url);
     proxies.push(proxy);
-    const one = await startReplica(databaseEnvironment(proxy.url), {});
+    const one = await startReplica({ ...databaseEnvironment(proxy.url), SHUTDOWN_TIMEOUT_MS: '2000' }, {});
     const { sandbox } = one;
     sandbox.next({ kind: 'hold' });
     const answer = one.create(MESSAGE, headers);
     await sandbox.waitForCall(({ method, path }) => method === 'POST' && path.endsWith('messages'));
     // Only now, so that it is not the one that sends it.
     const two = await startReplica(databaseEnvironment(url), one.sandbox);
-    return { one, two, answer, proxy, sandbox };
+    return { one, two, answer, proxy, sandbox, sql: await connect(url) };
   }
 
   it('a message that was created is answered so, and its key is kept when the database is back', async () => {
@@ -582,6 +584,21 @@ describe('while the database is away', () => {
       const { deliveries } = (await two.list('?state=done')).json as { deliveries: object[] };
       if (deliveries.length === 1) break;
       await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(sandbox.writes).toHaveLength(1);
+  });
+
+  it('a stop does not wait for it: another replica says honestly that it does not know', async () => {
+    const { one, two, answer, proxy, sandbox, sql } = await startCut({ prefer: 'respond-async, wait=20' });
+    proxy.cut();
+    sandbox.release();
+    expect((await answer).status).toBe(201);
+    await one.app.stop();
+    await sql('update bff.delivery set lease_until = now()');
+    for (;;) {
+      const { deliveries } = (await two.list('?state=unknown')).json as { deliveries: object[] };
+      if (deliveries.length === 1) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
     expect(sandbox.writes).toHaveLength(1);
   });

@@ -26,10 +26,10 @@ export class Background {
     return result;
   }
 
-  /** Nothing is tried again from now on; resolves when nothing is under way. */
+  /** Nothing is tried again from now on; resolves when nothing is under way, or soon. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    await Promise.all(this.#underWay);
+    await Promise.race([Promise.all(this.#underWay), this.clock.sleep(AGAIN_AFTER_MS)]);
   }
 
   async #retried<T>(work: () => Promise<T>): Promise<T | undefined> {

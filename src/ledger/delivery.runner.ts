@@ -83,8 +83,16 @@ export class DeliveryRunner implements DeliveryServer {
     this.#running.add(run);
   }
 
-  /** Resolves when nothing is being sent: what was sent is finished, what was not has gone back. */
+  /**
+   * Resolves when nothing is being sent: what was sent is finished, what was not has gone back. Or when the process has
+   * to end: what is known and cannot be written down is found out by others then.
+   */
   async idle(): Promise<void> {
+    const leftMs = Math.max(0, this.lifecycle.stopByMs - this.clock.nowMs());
+    await Promise.race([this.#finished(), this.clock.sleep(leftMs)]);
+  }
+
+  async #finished(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
