@@ -12,10 +12,11 @@ const ROLES = {
   create: 'OpenAiChatMessage-Create',
   replace: 'OpenAiChatMessage-Edit',
   read: 'OpenAiChatMessage-Read',
+  list: 'OpenAiChatMessage-List',
 } as const;
 
 /** A call that needs a role of its own. */
-export type RoledOperation = WriteOperation | 'read';
+export type RoledOperation = WriteOperation | 'read' | 'list';
 
 /**
  * Remembers that Nexudus answered 401 to a fresh token: for a minute, no 401 to that operation renews a token again.

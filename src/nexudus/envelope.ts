@@ -100,8 +100,8 @@ function readRefusal(operation: WriteOperation, envelope: Record<string, unknown
 
 const ISO_DATE_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?$/;
 
-/** Nexudus writes UTC, at times without the zone. */
-function readDate(value: unknown): string | null {
+/** Nexudus writes UTC, at times without the zone. `null` where it is no date. */
+export function readDate(value: unknown): string | null {
   const [match, , , zone] = typeof value === 'string' ? (ISO_DATE_TIME.exec(value) ?? []) : [];
   if (match === undefined || Number.isNaN(Date.parse(match))) return null;
   return zone === undefined ? `${match}Z` : match;

@@ -12,6 +12,7 @@ import { MESSAGES_PATH, MessageReader } from './message.reader.js';
 import { callEnd } from './paced-call.js';
 import type { Place, Slot } from './pacer.js';
 import { decide } from './retry.policy.js';
+import { isAboutTag, SystemIdTag } from './system-id.tag.js';
 import { UpstreamTransport } from './upstream.transport.js';
 import type { WireResult } from './wire.js';
 import type { NexudusMessage, Revise, WriteContext, WriteReceipt } from './write.js';
@@ -35,6 +36,7 @@ export class NexudusClient {
     private readonly circuit: Circuit,
     private readonly refusals: AccountRefusals,
     private readonly reader: MessageReader,
+    private readonly tagging: SystemIdTag,
     private readonly config: NexudusConfig,
     private readonly clock: Clock,
     private readonly log: AppLogger,
@@ -86,7 +88,8 @@ export class NexudusClient {
     context: WriteContext,
   ): Promise<WriteReceipt> {
     const { deadline, abandoned, effort } = context;
-    const body = JSON.stringify(message);
+    const isTagged = (): boolean =>
+      operation === 'create' && context.tag !== undefined && this.tagging.state === 'on';
     let failures = 0;
     let tokenRenewed = false;
     // Set by an attempt that may have run: from then on no ending may claim that nothing was sent.
@@ -99,6 +102,8 @@ export class NexudusClient {
           throw error;
         });
         effort.attempts += 1;
+        const tagged = isTagged();
+        const body = JSON.stringify(tagged ? { ...message, SystemId: context.tag } : message);
         const result = await this.#send(operation, body, token, slot, context).catch((error: unknown) => {
           slot.end({ kind: 'unanswered' });
           throw error;
@@ -110,6 +115,12 @@ export class NexudusClient {
         if (verdict.kind === 'not-sent' || verdict.kind === 'unknown') failures += 1;
         if (verdict.kind === 'unknown') unknown = new OutcomeUnknown(verdict.reason, operation === 'replace');
 
+        if (tagged && verdict.kind === 'rejected' && verdict.faults.some(isAboutTag)) {
+          // It was not run, and the caller knows of no tag: the same message goes without it.
+          this.tagging.turnOff();
+          await context.journal?.notSent();
+          continue;
+        }
         const decision = decide(verdict, {
           operation,
           failures,

@@ -11,11 +11,13 @@ import { AccountRefusals } from './account.refusals.js';
 import { Circuit } from './circuit.js';
 import { MemoryPacer } from './memory.pacer.js';
 import { MemoryTokenVault } from './memory.token.vault.js';
+import { MessageFinder } from './message.finder.js';
 import { MessageReader } from './message.reader.js';
 import { NexudusClient } from './nexudus.client.js';
 import { NexudusSignals } from './nexudus.signals.js';
 import { PacedCalls } from './paced-call.js';
 import { Pacer, SHARED_PACER } from './pacer.js';
+import { SystemIdTag } from './system-id.tag.js';
 import { TokenEndpoint } from './token.endpoint.js';
 import { SHARED_TOKEN_VAULT, TokenVault } from './token.vault.js';
 import { undiciAdapter } from './undici.adapter.js';
@@ -83,7 +85,9 @@ class UpstreamPoolModule implements OnApplicationShutdown {
     AccessTokenSource,
     AccountCheck,
     AccountRefusals,
+    MessageFinder,
     MessageReader,
+    SystemIdTag,
     WriteTurns,
     TokenEndpoint,
     PacedCalls,
@@ -117,6 +121,6 @@ class UpstreamPoolModule implements OnApplicationShutdown {
         new Circuit(clock, log, async () => (await account.ask(tokens.current)) !== 'no-answer'),
     },
   ],
-  exports: [NexudusClient, AccessTokenSource, Circuit, Pacer],
+  exports: [NexudusClient, AccessTokenSource, Circuit, MessageFinder, Pacer, SystemIdTag],
 })
 export class NexudusModule {}

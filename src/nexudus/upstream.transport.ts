@@ -29,11 +29,13 @@ export class UpstreamTransport {
   /** Never rejects: a failure is a {@link WireResult}, too. */
   async send(call: UpstreamCall): Promise<WireResult> {
     const { method, path, resendCount = 0 } = call;
-    const template = path.replace(/\d+$/, '{id}');
+    // Without the query, which names what is looked for.
+    const [pathname = ''] = path.split('?');
+    const template = pathname.replace(/\d+$/, '{id}');
     const span = (call.span ?? NO_SPAN).child(`${method} ${template}`, 'call', {
       ...this.#server,
       'http.request.method': method,
-      'url.full': this.config.baseUrl + path,
+      'url.full': this.config.baseUrl + pathname,
       ...(resendCount > 0 && { 'http.request.resend_count': resendCount }),
     });
     const startedAtMs = this.clock.nowMs();

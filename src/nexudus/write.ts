@@ -12,6 +12,8 @@ export interface NexudusMessage {
   readonly Content: string;
   readonly UserId?: number;
   readonly AiChannelSessionId?: number;
+  /** For an external key. */
+  readonly SystemId?: string;
 }
 
 /** One write on its way: whose, and for how long somebody waits for it. */
@@ -30,6 +32,8 @@ export interface WriteContext {
   readonly place?: Place;
   /** Where what becomes of it is written down. */
   readonly journal?: WriteJournal;
+  /** Where creates are tagged, what this one carries: to find it by, should its outcome get unknown. */
+  readonly tag?: string;
 }
 
 /**

@@ -35,10 +35,7 @@ export class Routes {
       case 'me':
         return jsonAnswer(200, aboutMe(account));
       case 'list':
-        return jsonAnswer(
-          200,
-          listMessages(this.store.messages.values(), call.query, this.settings.dirOneMeans),
-        );
+        return jsonAnswer(200, listMessages(this.listed(), call.query, this.settings.dirOneMeans));
       case 'read': {
         const message = this.store.messages.get(id);
         return message === undefined ? notFoundAnswer() : jsonAnswer(200, recordView(message));
@@ -74,13 +71,25 @@ export class Routes {
     const read = readFields(call.json, operation);
     if ('errors' in read) return jsonAnswer(400, failureBody(read.errors));
 
+    const { systemId } = this.settings;
+    if (operation === 'create' && read.fields.SystemId !== null && systemId === 'refused') {
+      const fault = { PropertyName: 'SystemId', Message: 'can not be set' };
+      return jsonAnswer(400, failureBody([fault]));
+    }
+    const fields = systemId === 'stored' ? read.fields : { ...read.fields, SystemId: null };
     const message =
       operation === 'create'
-        ? this.store.create(read.fields, username)
+        ? this.store.create(fields, username)
         : this.store.replace(read.id, read.fields, username);
     if (message === undefined) return this.unknownId(read.id);
     call.executed = true;
     return this.done(operation === 'create' ? 'created' : 'updated', message);
+  }
+
+  /** What has been there long enough to be seen. */
+  private listed(): SandboxMessage[] {
+    const latestMs = this.settings.now() - this.settings.listLagMs;
+    return [...this.store.messages.values()].filter(({ CreatedOn }) => Date.parse(CreatedOn) <= latestMs);
   }
 
   private done(what: 'created' | 'updated', message: SandboxMessage): Answer {

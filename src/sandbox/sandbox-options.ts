@@ -38,6 +38,10 @@ export interface SandboxOptions {
   /** Undocumented upstream: the answer to a PUT of an unknown Id. */
   unknownIdAnswer?: '404-string' | '400-errors' | '200-unsuccessful';
   createValue?: 'id' | 'record';
+  /** Undocumented upstream: what becomes of `SystemId` on a create. */
+  systemId?: 'stored' | 'ignored' | 'refused';
+  /** A record shows in lists so long after it was created. */
+  listLagMs?: number;
   /** Contradictory upstream: what `dir=1` of a list means. */
   dirOneMeans?: 'ascending' | 'descending';
   /** The server's idle socket timeout; read at the start only. */
@@ -66,6 +70,8 @@ export function withDefaults(options: SandboxOptions): SandboxSettings {
     throttleRetryAfter: '1',
     unknownIdAnswer: '404-string',
     createValue: 'id',
+    systemId: 'stored',
+    listLagMs: 0,
     dirOneMeans: 'descending',
     keepAliveTimeoutMs: 5000,
     now: Date.now,
