@@ -3,42 +3,28 @@ import type { AddressInfo } from 'node:net';
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { ObservabilityConfig } from '../config/sections.js';
 import { Lifecycle } from './lifecycle.js';
+import {
+  json,
+  type ManagementAnswer,
+  type ManagementHandler,
+  type ManagementMethod,
+  ManagementRoutes,
+} from './management.routes.js';
 import { Metrics } from './metrics.js';
 import { OperatorInfo } from './operator-info.js';
 import { pathOf } from './request-path.js';
 
-interface ManagementAnswer {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
-  readonly allow?: string;
-}
+/** An operator's orders are short. */
+const MOST_BODY_BYTES = 4_096;
 
 /**
- * The port for operators: probes, metrics, and how things stand. Its own server, so that nothing on it can be reached on the API port,
- * and so that the probes are not in the way of the callers.
+ * The port for operators: probes, metrics, how things stand, and what only a person can decide. Its own server, so that
+ * nothing on it can be reached on the API port, and so that the probes are not in the way of the callers.
  */
 @Injectable()
 export class ManagementServer implements OnApplicationShutdown {
   readonly #server: Server;
-  readonly #routes: Readonly<
-    Record<string, (query: URLSearchParams) => ManagementAnswer | Promise<ManagementAnswer>>
-  > = {
-    // That it is answered at all says that the event loop turns.
-    '/health/live': () => json(200, { status: 'live' }),
-    // Never whether the upstream is there: an outage there must not take out the replicas.
-    '/health/ready': (query) =>
-      json(
-        this.lifecycle.isReady ? 200 : 503,
-        query.has('verbose') ? this.info.read() : { status: this.lifecycle.state },
-      ),
-    '/info': () => json(200, this.info.read()),
-    '/metrics': async () => ({
-      status: 200,
-      contentType: this.metrics.registry.contentType,
-      body: await this.metrics.read(),
-    }),
-  };
+  readonly #routes = new ManagementRoutes();
 
   constructor(
     private readonly config: ObservabilityConfig,
@@ -49,6 +35,7 @@ export class ManagementServer implements OnApplicationShutdown {
     metrics.beforeRead(() => {
       metrics.serverActiveRequests.set(lifecycle.requests);
     });
+    this.#addOwnRoutes();
     this.#server = createServer((request, response) => {
       void this.#answer(request).then(({ status, contentType, body, allow }) => {
         response
@@ -57,22 +44,60 @@ export class ManagementServer implements OnApplicationShutdown {
             'cache-control': 'no-store',
             'x-content-type-options': 'nosniff',
             ...(allow !== undefined && { allow }),
+            // The rest of a body that was turned down is not waited for.
+            ...(request.method === 'POST' && !request.complete && { connection: 'close' }),
           })
           .end(body);
       });
     });
   }
 
-  async #answer({ method = 'GET', url = '/' }: IncomingMessage): Promise<ManagementAnswer> {
+  /** Serves one more route, for another part of the service. */
+  add(method: ManagementMethod, template: string, handler: ManagementHandler): void {
+    this.#routes.add(method, template, handler);
+  }
+
+  #addOwnRoutes(): void {
+    const { lifecycle, metrics, info } = this;
+    // That it is answered at all says that the event loop turns.
+    this.add('GET', '/health/live', () => json(200, { status: 'live' }));
+    // Never whether the upstream is there: an outage there must not take out the replicas.
+    this.add('GET', '/health/ready', ({ query }) =>
+      json(lifecycle.isReady ? 200 : 503, query.has('verbose') ? info.read() : { status: lifecycle.state }),
+    );
+    this.add('GET', '/info', () => json(200, info.read()));
+    this.add('GET', '/metrics', async () => ({
+      status: 200,
+      contentType: metrics.registry.contentType,
+      body: await metrics.read(),
+    }));
+  }
+
+  async #answer(request: IncomingMessage): Promise<ManagementAnswer> {
+    const { method = 'GET', url = '/', headers, socket } = request;
     const path = pathOf(url);
-    const route = Object.hasOwn(this.#routes, path) ? this.#routes[path] : undefined;
-    if (route === undefined) return json(404, { status: 'no such route' });
-    // Nothing can be changed through this port. Node leaves the body out of the answer to a HEAD.
-    if (method !== 'GET' && method !== 'HEAD') {
-      return { ...json(405, { status: 'not with this method' }), allow: 'GET, HEAD' };
+    const found = this.#routes.find(path);
+    if (found === undefined) return json(404, { status: 'no such route' });
+    const { handlers, parameters } = found;
+    // Node leaves the body out of the answer to a HEAD.
+    const handler = handlers.get((method === 'HEAD' ? 'GET' : method) as ManagementMethod);
+    if (handler === undefined) {
+      const allow = [...handlers.keys()].flatMap((name) => (name === 'GET' ? [name, 'HEAD'] : [name]));
+      return { ...json(405, { status: 'not with this method' }), allow: allow.join(', ') };
     }
     try {
-      return await route(new URLSearchParams(url.slice(path.length)));
+      const query = new URLSearchParams(url.slice(path.length));
+      const from = socket.remoteAddress ?? 'unknown';
+      if (method !== 'POST') return await handler({ query, parameters, body: undefined, from });
+      // No form of a web page that an operator happens to look at can say this.
+      if (!/^application\/json\b/i.test(headers['content-type'] ?? '')) {
+        return json(415, { status: 'the body must be application/json' });
+      }
+      const text = await readText(request);
+      if (text === undefined) return json(413, { status: 'the body is too long' });
+      const body = parseJson(text);
+      if (body === undefined) return json(400, { status: 'the body is not JSON' });
+      return await handler({ query, parameters, body, from });
     } catch {
       return json(500, { status: 'failed' });
     }
@@ -100,6 +125,23 @@ export class ManagementServer implements OnApplicationShutdown {
   }
 }
 
-function json(status: number, body: object): ManagementAnswer {
-  return { status, contentType: 'application/json', body: JSON.stringify(body) };
+/** `undefined` where there is more of it than an order has. */
+async function readText(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  // The answer goes through the same socket, so the request is not destroyed with what is left of it.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MOST_BODY_BYTES) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -35,7 +35,7 @@ export class ObservabilityModule {
           },
         },
       ],
-      exports: [AppLogger, Clock, Lifecycle, Metrics, OperatorInfo, Redactor, Tracer],
+      exports: [AppLogger, Clock, Lifecycle, ManagementServer, Metrics, OperatorInfo, Redactor, Tracer],
     };
   }
 }
