@@ -88,8 +88,7 @@ export class NexudusClient {
     context: WriteContext,
   ): Promise<WriteReceipt> {
     const { deadline, abandoned, effort } = context;
-    const isTagged = (): boolean =>
-      operation === 'create' && context.tag !== undefined && this.tagging.state === 'on';
+    const tag = operation === 'create' ? context.journal?.id : undefined;
     let failures = 0;
     let tokenRenewed = false;
     // Set by an attempt that may have run: from then on no ending may claim that nothing was sent.
@@ -102,8 +101,8 @@ export class NexudusClient {
           throw error;
         });
         effort.attempts += 1;
-        const tagged = isTagged();
-        const body = JSON.stringify(tagged ? { ...message, SystemId: context.tag } : message);
+        const isTagged = tag !== undefined && this.tagging.state === 'on';
+        const body = JSON.stringify(isTagged ? { ...message, SystemId: tag } : message);
         const result = await this.#send(operation, body, token, slot, context).catch((error: unknown) => {
           slot.end({ kind: 'unanswered' });
           throw error;
@@ -115,7 +114,7 @@ export class NexudusClient {
         if (verdict.kind === 'not-sent' || verdict.kind === 'unknown') failures += 1;
         if (verdict.kind === 'unknown') unknown = new OutcomeUnknown(verdict.reason, operation === 'replace');
 
-        if (tagged && verdict.kind === 'rejected' && verdict.faults.some(isAboutTag)) {
+        if (isTagged && verdict.kind === 'rejected' && verdict.faults.some(isAboutTag)) {
           // It was not run, and the caller knows of no tag: the same message goes without it.
           this.tagging.turnOff();
           await context.journal?.notSent();

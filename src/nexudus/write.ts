@@ -32,8 +32,6 @@ export interface WriteContext {
   readonly place?: Place;
   /** Where what becomes of it is written down. */
   readonly journal?: WriteJournal;
-  /** Where creates are tagged, what this one carries: to find it by, should its outcome get unknown. */
-  readonly tag?: string;
 }
 
 /**
@@ -41,6 +39,8 @@ export interface WriteContext {
  * knows whether Nexudus may have seen it.
  */
 export interface WriteJournal {
+  /** Names the write among all others: what a create is tagged with, where creates are. */
+  readonly id: string;
   /**
    * Before each attempt: from now on the outcome is unknown.
    *
