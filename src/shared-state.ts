@@ -18,6 +18,7 @@ export async function sharedState({ database }: AppConfig): Promise<SharedState>
   const { FleetModule } = await import('./fleet/fleet.module.js');
   const { TokenVaultModule } = await import('./fleet/token-vault.module.js');
   const { LedgerModule } = await import('./ledger/ledger.module.js');
+  const { FindingModule } = await import('./ledger/finding.module.js');
   const { DeliveriesModule } = await import('./deliveries/deliveries.module.js');
   return {
     modules: [
@@ -25,6 +26,7 @@ export async function sharedState({ database }: AppConfig): Promise<SharedState>
       FleetModule.register(),
       TokenVaultModule.register(),
       LedgerModule.register([ChatMessagesModule]),
+      { module: FindingModule },
       { module: DeliveriesModule },
     ],
     start: async (app) => {

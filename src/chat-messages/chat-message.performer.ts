@@ -2,11 +2,11 @@ import { Injectable } from '@nestjs/common';
 import type { KeptAnswer, WorkRecord } from '../idempotency/idempotency.store.js';
 import { DeliveryPerformer, type Failure, type Way, type Work } from '../ledger/delivery.performer.js';
 import { isNexudusError } from '../nexudus/nexudus.errors.js';
-import type { WriteContext, WriteReceipt } from '../nexudus/write.js';
+import type { NexudusMessage, WriteContext, WriteReceipt } from '../nexudus/write.js';
 import { ProblemResponder } from '../problem-details/problem.responder.js';
 import { toProblem } from '../problem-details/to-problem.js';
 import type { ChatMessageRepresentation } from './chat-message.dto.js';
-import { toRepresentation } from './chat-message.mapper.js';
+import { toNexudus, toRepresentation } from './chat-message.mapper.js';
 import { ChatMessagesService } from './chat-messages.service.js';
 import { toAnswer, toProblemAnswer } from './kept-answers.js';
 import { personalOf, readContent } from './work-record.js';
@@ -52,6 +52,10 @@ export class ChatMessagePerformer extends DeliveryPerformer {
     if (answer.problem !== undefined) return answer;
     const { id, updatedAt } = JSON.parse(answer.body) as ChatMessageRepresentation;
     return this.delivered(work, { id, updatedAt });
+  }
+
+  override message({ content }: Pick<Work, 'content'>): NexudusMessage {
+    return toNexudus(readContent(content).message);
   }
 
   override personal({ content }: Work): WorkRecord['personal'] {

@@ -27,6 +27,8 @@ export interface WorkRecord {
 
 /** Where each step of the work is written down before it is taken. */
 export interface WorkJournal {
+  /** Names the work among all others. */
+  readonly id: string;
   /**
    * Before each attempt: from now on the outcome is unknown.
    *

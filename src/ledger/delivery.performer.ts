@@ -1,5 +1,5 @@
 import type { KeptAnswer, WorkRecord } from '../idempotency/idempotency.store.js';
-import type { WriteContext, WriteReceipt } from '../nexudus/write.js';
+import type { NexudusMessage, WriteContext, WriteReceipt } from '../nexudus/write.js';
 import type { Delivery } from './delivery.js';
 
 /** What is to be done. */
@@ -32,6 +32,8 @@ export abstract class DeliveryPerformer {
   abstract delivered(work: Work, receipt: WriteReceipt): KeptAnswer;
   /** The answer to work in whose stead other work was done, and answered so. */
   abstract inStead(work: Work, answer: KeptAnswer): KeptAnswer;
+  /** The message, as Nexudus is to get it: to tell whether a record there is it. */
+  abstract message(work: Pick<Work, 'content'>): NexudusMessage;
   /** What of an answer is not kept. */
   abstract personal(work: Work): WorkRecord['personal'];
 }

@@ -254,14 +254,23 @@ export class Ledger {
     return freed.length > 0;
   }
 
-  /** One that was handed over waits again, in the transaction that has locked it. Its time begins anew. */
-  async reopen(queries: Queries, { id, caller }: Pick<Delivery, 'id' | 'caller'>): Promise<void> {
+  /**
+   * One that was handed over waits again, in the transaction that has locked it.
+   *
+   * @param anew whether its time begins anew
+   */
+  async reopen(
+    queries: Queries,
+    { id, caller }: Pick<Delivery, 'id' | 'caller'>,
+    anew: boolean,
+  ): Promise<void> {
     await queries.query(
       `update bff.delivery set state = 'accepted', answer = null, owner = null, lease_until = null,
-         fence = fence + 1, sent_at = null, settled_at = null, keep_until = null, looks = 0, next_look_at = null,
-         expires_at = now() + $2::float8 * interval '1 millisecond'
+         fence = fence + 1, merged_into = null, sent_at = null, settled_at = null, keep_until = null,
+         looks = 0, missing_looks = 0, next_look_at = null,
+         expires_at = case when $3 then now() + $2::float8 * interval '1 millisecond' else expires_at end
        where id = $1`,
-      [id, this.deliveries.ttlMs],
+      [id, this.deliveries.ttlMs, anew],
     );
     await this.count(queries, caller, 1);
   }

@@ -1,15 +1,67 @@
 import type { Queries } from '../database/database.js';
 import type { DeliveryLine } from '../nexudus/delivery.line.js';
-import type { WriteReceipt } from '../nexudus/write.js';
+import type { Sighting } from '../nexudus/message.finder.js';
+import { isSameMessage, type SoughtMessage } from '../nexudus/message.likeness.js';
+import type { NexudusMessage, WriteReceipt } from '../nexudus/write.js';
 import type { Delivery } from './delivery.js';
 import type { DeliveryPerformer } from './delivery.performer.js';
 import { DELIVERY_COLUMNS, type Ledger } from './ledger.js';
 import type { Settlements } from './settlements.js';
 
-/** What became of an attempt to resolve one: `not-found`, or in a state where there is nothing to resolve. */
-export type Resolved = Delivery | 'not-found' | 'not-unknown';
+/** One look for a create whose outcome is unknown: this replica's, until it takes too long. */
+export interface Look {
+  readonly delivery: Delivery;
+  readonly sought: SoughtMessage;
+  /** Fencing: the how manieth look of this delivery it is. */
+  readonly number: number;
+  /** For how long the outcome had been unknown when it was begun. */
+  readonly unknownForMs: number;
+  /** Looks before it that showed the message missing when it should have been there. */
+  readonly missing: number;
+}
 
-/** Writes whose outcome is unknown, of all callers, handed over or not; and what is found out about them. */
+/** What became of a delivery through a look. */
+export type Conclusion = 'found' | 'not-sent' | 'missing' | 'unclear' | 'postponed' | 'overtaken';
+
+/** What an operator knows of an unknown delivery. */
+export type Decision = { readonly as: 'delivered'; readonly messageId: number } | { readonly as: 'not-sent' };
+
+/** What became of an operator's decision. */
+export type Resolution =
+  | { readonly kind: 'resolved'; readonly delivery: Delivery; readonly state: 'done' | 'not-sent' }
+  | { readonly kind: 'no-such-delivery' | 'not-unknown' | 'content-gone' | 'other-message' };
+
+/** Mostly an answer was lost, and the message is there: whoever waits for it hears so early. */
+const FIRST_LOOK_AFTER_MS = 5_000;
+/** Before that a message that is not there may still come: a list may lag behind its records. */
+const SETTLED_AFTER_MS = 30_000;
+/**
+ * Only when a second look, so much later, misses it too, it is missing: by then Nexudus has given up a request that
+ * nobody waits for any more (ASP.NET does after 110 seconds, unless it is told otherwise).
+ */
+const SECOND_LOOK_AFTER_MS = 90_000;
+const LOOKS_TO_MISS = 2;
+/** A look that takes longer than this has died with its replica, and another one begins. */
+const LOOK_LEASE_MS = 120_000;
+/** Where a look decided nothing, the next comes after as long as the outcome has been unknown. */
+const LEAST_BACKOFF_MS = 60_000;
+const MOST_BACKOFF_MS = 3_600_000;
+/** Of an attempt, by default. */
+const TWIN_ENDS_WITHIN_MS = 10_000;
+/** Twins are looked for among what is being sent right now: more than all replicas send at once. */
+const MOST_TWINS = 1_000;
+
+/** As the indexes have them: settled rows cost nothing here. */
+const OPEN = {
+  unknown: "state = 'unknown' order by accepted_at, id",
+  accepted: "mode = 'async' and state = 'accepted' order by expires_at",
+  sending: "owner is not null and state = 'sending' order by lease_until",
+} as const;
+
+/**
+ * The deliveries whose outcome is unknown: hands them out to be looked for, one replica at a time, and writes down
+ * what was found out, by a look or by an operator.
+ */
 export class UnknownDeliveries {
   constructor(
     private readonly ledger: Ledger,
@@ -18,102 +70,211 @@ export class UnknownDeliveries {
     private readonly settlements: Settlements,
   ) {}
 
-  /** For operators; the ones that were accepted last come first. */
-  async list(limit: number): Promise<Delivery[]> {
+  /**
+   * The next one that is due, if there is any. Nobody else gets it for as long as a look may take.
+   *
+   * @param overdueMs only one that has been due for so long
+   */
+  async take(overdueMs: number): Promise<Look | undefined> {
+    const row = await this.ledger.database.transaction(async (queries) => {
+      const [due] = await queries.query<{ id: string }>(
+        `select id from bff.delivery
+         where state = 'unknown' and operation = 'create' and content is not null
+           and settled_at <= now() - $1::float8 * interval '1 millisecond'
+           and next_look_at <= now() - $2::float8 * interval '1 millisecond'
+         order by next_look_at limit 1 for update skip locked`,
+        [FIRST_LOOK_AFTER_MS + overdueMs, overdueMs],
+      );
+      if (due === undefined) return undefined;
+      const [taken] = await queries.query(
+        `update bff.delivery set looks = looks + 1,
+           next_look_at = now() + $2::float8 * interval '1 millisecond'
+         where id = $1
+         returning ${DELIVERY_COLUMNS}, looks, missing_looks,
+           (extract(epoch from now() - settled_at) * 1000)::float8 as unknown_for_ms`,
+        [due.id, LOOK_LEASE_MS],
+      );
+      return taken;
+    });
+    if (row === undefined) return undefined;
+    // Out of the transaction: one that cannot be opened must not be in the way of the others.
+    const delivery = this.ledger.read(row);
+    return {
+      delivery,
+      sought: this.#soughtOf(delivery),
+      number: Number(row['looks']),
+      unknownForMs: Number(row['unknown_for_ms']),
+      missing: Number(row['missing_looks']),
+    };
+  }
+
+  /** Writes down what a look has shown. */
+  async conclude(look: Look, sighting: Sighting): Promise<Conclusion> {
+    const { id } = look.delivery;
+    const conclusion = await this.ledger.database.transaction(async (queries) => {
+      // Two deliveries of the same message must not claim the same record: of all replicas one concludes at a time.
+      await queries.query('select id from bff.finding where id = 1 for update');
+      const delivery = await this.#lockUnknown(queries, look);
+      if (delivery === undefined) return 'overtaken';
+      return this.#conclude(queries, look, delivery, sighting);
+    });
+    if (conclusion === 'found' || conclusion === 'not-sent') this.#tell(id);
+    return conclusion;
+  }
+
+  /** Writes down what an operator has found out. */
+  async resolve(id: string, decision: Decision): Promise<Resolution> {
+    const resolution = await this.ledger.database.transaction(async (queries): Promise<Resolution> => {
+      const delivery = await this.ledger.lock(queries, id);
+      if (delivery === undefined) return { kind: 'no-such-delivery' };
+      if (delivery.state !== 'unknown') return { kind: 'not-unknown' };
+      if (decision.as === 'not-sent') {
+        // Without its content it cannot be sent, and says nothing of any use any more.
+        if (delivery.mode === 'async' && delivery.content === undefined) return { kind: 'content-gone' };
+        await this.#notSent(queries, delivery, true);
+        return { kind: 'resolved', delivery, state: 'not-sent' };
+      }
+      const { messageId } = decision;
+      if (delivery.operation === 'replace' && delivery.messageId !== messageId)
+        return { kind: 'other-message' };
+      if (delivery.content === undefined) return { kind: 'content-gone' };
+      await this.#done(queries, delivery, delivery.content, { id: messageId, updatedAt: null });
+      return { kind: 'resolved', delivery, state: 'done' };
+    });
+    if (resolution.kind === 'resolved') this.#tell(id);
+    return resolution;
+  }
+
+  /** The deliveries that are not settled for good, by their state; of those that wait, the ones that were handed over. */
+  async list(state: keyof typeof OPEN, limit: number): Promise<Delivery[]> {
     const rows = await this.ledger.database.query(
-      `select ${DELIVERY_COLUMNS} from bff.delivery where state = 'unknown' order by accepted_at desc limit $1`,
+      `select ${DELIVERY_COLUMNS} from bff.delivery where ${OPEN[state]} limit $1`,
       [limit],
     );
     return rows.map((row) => this.ledger.read(row));
   }
 
-  /**
-   * Takes creates that are due to be looked up, each for one replica alone until `againAfterMs` have passed. Their
-   * `looks` count the times that this was done.
-   */
-  async due(limit: number, againAfterMs: number): Promise<(Delivery & { readonly looks: number })[]> {
-    const rows = await this.ledger.database.query(
-      `update bff.delivery set looks = looks + 1, next_look_at = now() + $2::float8 * interval '1 millisecond'
-       where id in (
-         select id from bff.delivery
-         where state = 'unknown' and operation = 'create' and content is not null
-           and next_look_at <= now()
-         order by next_look_at limit $1 for update skip locked)
-       returning ${DELIVERY_COLUMNS}, looks`,
-      [limit, againAfterMs],
-    );
-    return rows.map((row) => ({ ...this.ledger.read(row), looks: Number(row['looks']) }));
+  /** Of a delivery whose content is kept: where it belongs. */
+  messageOf({ content }: Delivery): Omit<NexudusMessage, 'Content'> | undefined {
+    return content === undefined ? undefined : this.performer.message({ content });
   }
 
-  /** When to look at one again. */
-  async lookAgain(id: string, afterMs: number): Promise<void> {
-    await this.ledger.database.query(
-      `update bff.delivery set next_look_at = now() + $2::float8 * interval '1 millisecond'
-       where id = $1 and state = 'unknown'`,
-      [id, afterMs],
-    );
-  }
-
-  /** Of these ids of messages at Nexudus, those that are known to be of other deliveries. */
-  async claimed(messageIds: readonly number[], exceptOf: string): Promise<ReadonlySet<number>> {
-    const rows = await this.ledger.database.query<{ result_id: number }>(
-      'select result_id from bff.delivery where result_id = any($1::integer[]) and id <> $2',
-      [messageIds, exceptOf],
-    );
-    return new Set(rows.map(({ result_id }) => result_id));
-  }
-
-  /** It was delivered: from now on a repeat is answered as the request would have been. */
-  async delivered(id: string, receipt: WriteReceipt): Promise<Resolved> {
-    return this.#resolve(id, async (queries, delivery) => {
-      const { content } = delivery;
-      const work = content === undefined ? undefined : { ...delivery, content };
-      await this.ledger.close(
-        queries,
-        delivery,
-        'done',
-        work && this.performer.delivered(work, receipt),
-        work && this.performer.personal(work),
-      );
-      await queries.query('update bff.delivery set result_id = $2 where id = $1', [id, receipt.id]);
-      await this.line.withdraw(queries, id);
-    });
-  }
-
-  /**
-   * It was not sent: one that was handed over goes back to the end of the line, and is sent; of one that somebody
-   * waited for, the key is free again.
-   */
-  async notSent(id: string): Promise<Resolved> {
-    return this.#resolve(id, async (queries, delivery) => {
-      const { mode, caller, session, messageId } = delivery;
-      if (mode === 'sync') {
-        await this.ledger.remove(queries, id);
-        return;
+  async #conclude(
+    queries: Queries,
+    look: Look,
+    delivery: Delivery,
+    sighting: Sighting,
+  ): Promise<Exclude<Conclusion, 'overtaken'>> {
+    if (sighting.kind === 'not-looked') return this.#postpone(queries, look, sighting.againInMs);
+    if (sighting.kind === 'seen') {
+      const claimed = await this.#claimed(queries, [...sighting.matches, ...sighting.doubtful]);
+      const [match, another] = sighting.matches.filter(({ id }) => !claimed.has(id));
+      const isDoubtful = sighting.doubtful.some(({ id }) => !claimed.has(id));
+      if (match && !another && delivery.content !== undefined) {
+        if (await this.#hasTwin(queries, look)) return this.#postpone(queries, look, TWIN_ENDS_WITHIN_MS);
+        await this.#done(queries, delivery, delivery.content, match);
+        return 'found';
       }
-      await this.ledger.reopen(queries, delivery);
-      // It may still hold up its session.
-      await this.line.withdraw(queries, id);
-      await this.line.enter(queries, { deliveryId: id, caller, session, message: messageId });
-    });
+      if (!match && !isDoubtful) return this.#missing(queries, look, delivery);
+    }
+    const backoffMs = Math.min(Math.max(look.unknownForMs, LEAST_BACKOFF_MS), MOST_BACKOFF_MS);
+    await this.#again(queries, look, backoffMs, 0);
+    return 'unclear';
   }
 
-  async #resolve(
-    id: string,
-    work: (queries: Queries, delivery: Delivery) => Promise<void>,
-  ): Promise<Resolved> {
-    const { ledger } = this;
-    const resolved = await ledger.database.transaction(async (queries): Promise<Resolved> => {
-      const delivery = await ledger.lock(queries, id);
-      if (delivery === undefined) return 'not-found';
-      if (delivery.state !== 'unknown') return 'not-unknown';
-      await work(queries, delivery);
-      return (await ledger.find(queries, id)) ?? delivery;
-    });
-    if (typeof resolved === 'object') {
-      this.line.changed();
-      this.settlements.announce(id);
+  async #postpone(queries: Queries, look: Look, afterMs: number): Promise<'postponed'> {
+    await this.#again(queries, look, afterMs, look.missing);
+    return 'postponed';
+  }
+
+  async #missing(queries: Queries, look: Look, delivery: Delivery): Promise<'missing' | 'not-sent'> {
+    const leftMs = SETTLED_AFTER_MS - look.unknownForMs;
+    const missing = leftMs > 0 ? 0 : look.missing + 1;
+    if (missing >= LOOKS_TO_MISS) {
+      // It is not sent later than its caller was told.
+      await this.#notSent(queries, delivery, false);
+      return 'not-sent';
     }
-    return resolved;
+    await this.#again(queries, look, leftMs > 0 ? leftMs : SECOND_LOOK_AFTER_MS, missing);
+    return 'missing';
+  }
+
+  async #again(queries: Queries, { delivery }: Look, afterMs: number, missing: number): Promise<void> {
+    await queries.query(
+      `update bff.delivery set missing_looks = $2, next_look_at = now() + $3::float8 * interval '1 millisecond'
+       where id = $1`,
+      [delivery.id, missing, afterMs],
+    );
+  }
+
+  async #done(
+    queries: Queries,
+    delivery: Delivery,
+    content: string,
+    { id, updatedAt }: WriteReceipt,
+  ): Promise<void> {
+    const work = { ...delivery, content };
+    const answer = this.performer.delivered(work, { id, updatedAt });
+    await this.ledger.close(queries, delivery, 'done', answer, this.performer.personal(work));
+    // It may still hold up its session.
+    await this.line.withdraw(queries, delivery.id);
+  }
+
+  /** What somebody waited for is as if it had never been; what was handed over waits for its turn once more. */
+  async #notSent(queries: Queries, delivery: Delivery, anew: boolean): Promise<void> {
+    const { id, mode, caller, session, messageId } = delivery;
+    if (mode === 'sync') {
+      await this.ledger.remove(queries, id);
+      return;
+    }
+    await this.ledger.reopen(queries, delivery, anew);
+    await this.line.withdraw(queries, id);
+    await this.line.enter(queries, { deliveryId: id, caller, session, message: messageId });
+  }
+
+  #tell(id: string): void {
+    this.line.changed();
+    this.settlements.announce(id);
+  }
+
+  async #lockUnknown(queries: Queries, { delivery: { id }, number }: Look): Promise<Delivery | undefined> {
+    const [row] = await queries.query<{ id: string }>(
+      `select id from bff.delivery where id = $1 and state = 'unknown' and looks = $2 for update`,
+      [id, number],
+    );
+    return row && this.ledger.find(queries, id);
+  }
+
+  /** Those records of which a delivery is known to be the create. */
+  async #claimed(queries: Queries, records: readonly { readonly id: number }[]): Promise<Set<number>> {
+    const rows = await queries.query<{ result_id: string | number }>(
+      `select result_id from bff.delivery where operation = 'create' and result_id = any($1)`,
+      [records.map(({ id }) => id)],
+    );
+    return new Set(rows.map(({ result_id }) => Number(result_id)));
+  }
+
+  /**
+   * Whether the same message is being sent for another delivery right now: then the record may be that one's. Once
+   * that one is unknown, too, it does not matter which of the two the record is said to be of.
+   */
+  async #hasTwin(queries: Queries, { delivery: { id }, sought }: Look): Promise<boolean> {
+    const rows = await queries.query(
+      `select ${DELIVERY_COLUMNS} from bff.delivery
+       where owner is not null and state = 'sending' and operation = 'create' and id <> $1 limit $2`,
+      [id, MOST_TWINS],
+    );
+    const isTwin = ({ content }: Delivery): boolean =>
+      content !== undefined && isSameMessage(this.performer.message({ content }), sought.message);
+    return rows.some((row) => isTwin(this.ledger.read(row)));
+  }
+
+  #soughtOf({ id, content = '', sentAtMs, acceptedAtMs, settledAtMs }: Delivery): SoughtMessage {
+    return {
+      message: this.performer.message({ content }),
+      sentAtMs: sentAtMs ?? acceptedAtMs,
+      endedAtMs: settledAtMs ?? acceptedAtMs,
+      tag: id,
+    };
   }
 }

@@ -58,3 +58,14 @@ function tidied(text: string): string {
 function isWithin(timeMs: number, fromMs: number, toMs: number): 'match' | 'doubtful' {
   return timeMs >= fromMs && timeMs <= toMs ? 'match' : 'doubtful';
 }
+
+/** Whether two messages would leave records that nobody can tell apart. */
+export function isSameMessage(one: NexudusMessage, other: NexudusMessage): boolean {
+  return (
+    one.BusinessId === other.BusinessId &&
+    one.Action === other.Action &&
+    one.UserId === other.UserId &&
+    one.AiChannelSessionId === other.AiChannelSessionId &&
+    one.Content === other.Content
+  );
+}

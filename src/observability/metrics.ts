@@ -154,6 +154,11 @@ export class Metrics {
     'Deliveries that this replica settled, by how they ended (done, rejected, unknown, expired, cancelled)',
     ['operation', 'state'],
   );
+  readonly lookups = this.#counter(
+    'nexudus_lookups_total',
+    'Looks for messages whose outcome is unknown, by what came of them: found, missing (not there yet), not-sent (not there for good), unclear (an operator must look), postponed (not allowed by Nexudus or the quota, or the same message is under way), overtaken (by another replica, or an operator)',
+    ['result'],
+  );
   readonly circuitOpen = this.#gauge(
     'nexudus_circuit_open',
     '1 while nothing is sent because Nexudus does not answer',

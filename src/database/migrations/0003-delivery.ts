@@ -44,6 +44,8 @@ create table bff.delivery (
   merged_into uuid,
   -- finding out what became of an unknown one
   looks integer not null default 0,
+  -- of those, the last ones in a row that showed it missing when it should have been there
+  missing_looks integer not null default 0,
   next_look_at timestamptz
 );
 create unique index delivery_scope on bff.delivery (scope) where scope is not null;
@@ -68,4 +70,10 @@ create table bff.backlog_total (
   part integer primary key,
   waiting bigint not null
 );
+
+-- One row, locked by whoever writes down what a look has shown.
+create table bff.finding (
+  id integer primary key
+);
+insert into bff.finding (id) values (1);
 `;
