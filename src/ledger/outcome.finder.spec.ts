@@ -65,7 +65,7 @@ describe('a look', () => {
     await finder.stop();
   });
 
-  it('waits for writes that wait, but not for ever', async () => {
+  it('waits for quieter times, but not for ever', async () => {
     const { wake, overdueMs } = scene(0, { isAble: true, isQuiet: false });
     wake();
     await new Promise(setImmediate);

@@ -8,7 +8,7 @@ import { type OperatorInfo, seconds } from '../observability/operator-info.js';
 import type { Conclusion, Look, UnknownDeliveries } from './unknown.deliveries.js';
 
 const CHANNEL = 'bff_unknown';
-/** A look waits for writes that wait; not for ever, since a backlog may last for days. */
+/** A look waits for quieter times; not for ever, since a backlog may last for days. */
 const PATIENCE_MS = 5 * 60_000;
 
 /** Finds out what became of messages whose outcome is unknown: whenever nobody needs the quota more, one at a time. */

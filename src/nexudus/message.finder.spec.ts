@@ -45,6 +45,7 @@ function answer(body: unknown, given: Partial<WireAnswer> = {}): WireAnswer {
 /** What a look shows when Nexudus answers like that, one after the other, and what was asked. */
 async function look(
   results: readonly (WireResult | Error)[],
+  pacer: Partial<Pacer> = { waiting: 0, pausedForMs: 0 },
 ): Promise<{ sighting: Sighting; finder: MessageFinder; calls: UpstreamCall[]; discarded: string[] }> {
   const left = [...results];
   const calls: UpstreamCall[] = [];
@@ -57,7 +58,7 @@ async function look(
         return result instanceof Error ? Promise.reject(result) : Promise.resolve(result);
       },
     } as Partial<PacedCalls> as PacedCalls,
-    { waiting: 0, pausedForMs: 0 } as Pacer,
+    pacer as Pacer,
     {
       current: 'token',
       discard: (refused: string) => discarded.push(refused),
@@ -136,4 +137,22 @@ describe('a look at Nexudus', () => {
     expect(discarded).toEqual(['token']);
     expect(finder.isAble).toBe(true);
   });
+
+  it.each<[string, Partial<Pacer>, boolean]>([
+    ['nothing waits', { pausedForMs: 0, waiting: 0 }, true],
+    ['a throttle pauses all', { pausedForMs: 1, waiting: 0 }, false],
+    ['writes wait for their windows', waitingWith('write', 60_000, 0), true],
+    ['writes wait, and half of the calls are left', waitingWith('call', 60_000, 60), true],
+    ['writes wait, and few of the calls are left', waitingWith('call', 60_000, 39), false],
+    ['writes wait, and the next call may begin in a moment', waitingWith('call', 100, 0), true],
+  ])('is quiet or not while %s', async (_, pacer, isQuiet) => {
+    expect((await look([answer(PAGE)], pacer)).finder.isQuiet).toBe(isQuiet);
+  });
 });
+
+/** Of 120. */
+function waitingWith(kind: 'write' | 'call', periodMs: number, remaining: number): Partial<Pacer> {
+  const window = { limit: 120, periodMs };
+  const state = { kind, window, assumedLimit: 120, used: 120 - remaining, remaining, resetMs: 0 };
+  return { pausedForMs: 0, waiting: 1, windows: () => [state] };
+}

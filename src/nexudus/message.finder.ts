@@ -12,7 +12,7 @@ import { type ListedMessage, type MessagePage, readPage } from './message.page.j
 import { MESSAGES_PATH } from './message.reader.js';
 import { QuotaExhausted } from './nexudus.errors.js';
 import { PacedCalls } from './paced-call.js';
-import { Pacer } from './pacer.js';
+import { Pacer, type WindowState } from './pacer.js';
 import type { WireAnswer } from './wire.js';
 
 /** What a look at Nexudus showed. */
@@ -47,6 +47,9 @@ const MOST_CLOCK_SKEW_MS = 60_000;
 /** A role is given by a person: soon enough to be noticed, seldom enough to cost nothing. */
 const REFUSED_FOR_MS = 15 * 60_000;
 const TRY_AGAIN_MS = 10_000;
+const SHORT_WINDOW_MS = 1_000;
+/** Writes at full speed leave half of a minute's calls. */
+const SHARE_LEFT = 1 / 3;
 const NEVER = new RequestInterruption();
 
 /**
@@ -78,9 +81,14 @@ export class MessageFinder {
     return this.tokens.current !== undefined && !this.circuit.isOpen && this.refusedForMs === 0;
   }
 
-  /** Whether nobody waits for what a look would cost. */
+  /**
+   * Whether nobody misses what a look costs. It takes nothing of the windows on writes; of those on all calls something
+   * must be left while writes wait. That they wait is no reason by itself: they may wait for what the look finds out.
+   */
   get isQuiet(): boolean {
-    return this.pacer.waiting === 0 && this.pacer.pausedForMs === 0;
+    const { pacer } = this;
+    if (pacer.pausedForMs > 0) return false;
+    return pacer.waiting === 0 || pacer.windows().every(hasLeft);
   }
 
   /** Until lists are asked for again after Nexudus refused one; 0 while it does not. */
@@ -184,6 +192,11 @@ export class MessageFinder {
     );
     return notLooked('refused', REFUSED_FOR_MS);
   }
+}
+
+/** A short window is over before anybody notices. */
+function hasLeft({ kind, window, remaining, assumedLimit }: WindowState): boolean {
+  return kind === 'write' || window.periodMs < SHORT_WINDOW_MS || remaining >= assumedLimit * SHARE_LEFT;
 }
 
 function notLooked(
