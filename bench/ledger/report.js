@@ -45,6 +45,7 @@ const BEHIND = [
 ];
 const BESIDE = [
   ['Behind it', ({ title }) => title],
+  ['Drained', ({ drained }) => drained && rate(drained)],
   ['Create, 1', ({ one }) => latency(one.unkeyed)],
   ['with a key, 1', ({ one }) => latency(one.keyed)],
   ['replay, 1', ({ one }) => latency(one.replay)],
@@ -87,7 +88,7 @@ without limits, runs in a process of its own and counts what it gets, twice the 
 
 - Run: \`npm run bench:ledger\`, ${beganAt.toISOString().slice(0, 10)}, one run, ${loadS} s for each figure
 - Machine: ${cpus().length} cores, ${model.trim()}, Linux ${release()}, Node.js ${process.version}; load average before the run ${LOAD_BEFORE.toFixed(1)}. The replicas, PostgreSQL, the load and the upstream share the cores.
-- Database: PostgreSQL ${postgres} with its defaults, \`fsync\` and \`synchronous_commit\` on; ${versions()}
+- Database: PostgreSQL ${postgres.version} with its defaults, \`fsync\` and \`synchronous_commit\` on, on a disk on which to commit one row takes ${postgres.commitMs.toFixed(2)} ms; ${versions()}
 - Load: ${CALLERS} callers, bodies of about 200 bytes; what is handed over has a key and goes to ${SESSIONS} sessions, creates that are waited for have no session. \`LOG_LEVEL=error\`.
 - Drained: up to ${deliveries} deliveries that were handed over with closed windows, for ${drainS} s at most.
 - Behind it: ${thousands(settled)} settled deliveries and ${thousands(waiting)} that wait, inserted by SQL and vacuumed.

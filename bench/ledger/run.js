@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath, URL } from 'node:url';
-import { putBacklog } from './backlog.js';
+import { putSettled, putWaiting } from './backlog.js';
 import { load } from './load.js';
 import { startPostgres } from './postgres.js';
 import { startReplicas } from './replicas.js';
@@ -15,6 +15,7 @@ const PAGE = new URL('../../docs/benchmarks-ledger.md', import.meta.url);
 const IS_QUICK = process.argv.includes('--quick');
 const HOW_LONG = IS_QUICK ? QUICK : FULL;
 const DRAIN_LOOK_MS = 50;
+const SAMPLES_WITHIN_S = 10;
 
 // An ordinary exit, so that the children's handles end them.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
@@ -33,7 +34,7 @@ try {
   await postgres.stop();
   await upstream.stop();
 }
-const report = { ...result, beganAt, howLong: HOW_LONG, isQuick: IS_QUICK, postgres: postgres.version };
+const report = { ...result, beganAt, howLong: HOW_LONG, isQuick: IS_QUICK, postgres };
 console.log(tables(report));
 if (!IS_QUICK) {
   await writeFile(PAGE, page(report));
@@ -63,36 +64,54 @@ async function withDatabase(count) {
 }
 
 /** The same questions with nothing behind and with a lot; what is compared is the one with the other. */
-async function behind({ title, put }) {
+async function behind({ title, settled, waiting, sessions }) {
+  console.error(`${title} behind it …`);
   const database = await postgres.createDatabase();
   try {
-    // For the tables.
-    await (await start({ count: 1, database, writeLimits: CLOSED })).stop();
-    await put(database);
+    await takeSamples(title, database);
+    await putSettled(database, settled);
+    await putWaiting(database, waiting, sessions);
     await database.settle();
     await forgetStatements(database);
     const closed = await start({ count: BACKLOG_REPLICAS, database, writeLimits: CLOSED });
     const accepting = await asked(title, closed.urls, database).finally(closed.stop);
+    await upstream.forget();
     const open = await start({ count: BACKLOG_REPLICAS, database, writeLimits: OPEN });
-    const serving = await synchronous(title, open.urls, database).finally(open.stop);
-    return { title, ...accepting, ...serving, statements: await statements(database) };
+    try {
+      const sent = waiting > 0 ? await drained(HOW_LONG.drainS, waiting) : undefined;
+      const serving = await synchronous(title, open.urls, database);
+      return { title, ...accepting, drained: sent, ...serving, statements: await statements(database) };
+    } finally {
+      await open.stop();
+    }
   } finally {
     await database.close();
   }
 }
 
+/** Some that are settled, and then some that wait: for the backlog, which is made of their copies. */
+async function takeSamples(title, database) {
+  const some = { connections: 1, seconds: Infinity, most: CALLERS };
+  const open = await start({ count: 1, database, writeLimits: OPEN });
+  try {
+    await upstream.forget();
+    await load({ ...some, urls: open.urls, ...keyed(`${title} settled`) });
+    await load({ ...some, urls: open.urls, ...handedOver(`${title} sent`) });
+    await drained(SAMPLES_WITHIN_S, 2 * CALLERS);
+  } finally {
+    await open.stop();
+  }
+  const closed = await start({ count: 1, database, writeLimits: CLOSED });
+  await load({ ...some, urls: closed.urls, ...handedOver(`${title} waiting`) }).finally(closed.stop);
+}
+
 function backlogsToPut() {
   const { settled, waiting } = HOW_LONG;
+  const title = (count) => count.toLocaleString('en-US');
   return [
-    { title: 'nothing', put: () => undefined },
-    {
-      title: `${settled + waiting} rows`,
-      put: (database) => putBacklog(database, { settled, waiting, sessions: 'many' }),
-    },
-    {
-      title: `${waiting} of one session`,
-      put: (database) => putBacklog(database, { settled: 0, waiting, sessions: 'one' }),
-    },
+    { title: 'nothing', settled: 0, waiting: 0, sessions: 'many' },
+    { title: `${title(settled + waiting)} rows`, settled, waiting, sessions: 'many' },
+    { title: `${title(waiting)} of one session`, settled: 0, waiting, sessions: 'one' },
   ];
 }
 

@@ -9,10 +9,10 @@ export const CALLERS = 8;
 /** Of those that write to sessions: messages of one are sent one after the other. */
 export const SESSIONS = 1_000;
 
-/** Nothing is sent but two writes in twenty seconds: what is accepted stays. */
-export const CLOSED = '2/20s';
+/** Nothing more is sent: what is accepted stays. */
+export const CLOSED = '1/1h';
 export const OPEN = 'off';
-/** A week: with closed windows, what is accepted waits long. */
+/** A week: what is accepted while the windows are closed would wait long. */
 export const DELIVERY_TTL_S = 604_800;
 /** Above anything that is put there. */
 export const BACKLOG_LIMIT = 10_000_000;
