@@ -13,7 +13,8 @@ const ROWS_AT_ONCE = 5_000;
 const sealer = new Sealer([{ id: LEDGER_KEY_ID, secret: ledgerKey }]);
 
 /**
- * Copies of every settled delivery that is there.
+ * Copies of every settled delivery that is there, older than all that wait. Their answers cannot be opened, since they
+ * belong to the rows that they were sealed for: nobody asks for these.
  *
  * @param {import('./postgres.js').BenchDatabase} database
  */
@@ -23,7 +24,7 @@ export async function putSettled(database, count) {
      insert into bff.delivery
      select (jsonb_populate_record(null::bff.delivery, to_jsonb(sample) || jsonb_build_object(
        'id', gen_random_uuid(), 'scope', 'bench-' || n, 'result_id', 1000000 + n,
-       'accepted_at', now() - n * interval '80 milliseconds', 'settled_at', now() - n * interval '80 milliseconds',
+       'accepted_at', now() - interval '1 minute' - n * interval '80 milliseconds', 'settled_at', now(),
        'content', null, 'content_until', null, 'keep_until', now() + interval '1 day'))).*
      from generate_series(1, $1::integer) as n
      join sample on sample.place = n % (select count(*) from sample)`,

@@ -17,6 +17,8 @@ const HOW_LONG = IS_QUICK ? QUICK : FULL;
 const DRAIN_LOOK_MS = 50;
 const SAMPLES_WITHIN_S = 10;
 
+// Each replica has one on the exit.
+process.setMaxListeners(0);
 // An ordinary exit, so that the children's handles end them.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
