@@ -19,15 +19,22 @@ const sealer = new Sealer([{ id: LEDGER_KEY_ID, secret: ledgerKey }]);
  * @param {import('./postgres.js').BenchDatabase} database
  */
 export async function putSettled(database, count) {
+  const { names, values } = await columns(database, 'delivery', 'sample', {
+    id: 'gen_random_uuid()',
+    scope: `'bench-' || n`,
+    result_id: '1000000 + n',
+    accepted_at: `now() - interval '1 minute' - n * interval '80 milliseconds'`,
+    settled_at: `now() - n * interval '80 milliseconds'`,
+    content: 'null',
+    content_until: 'null',
+    keep_until: `now() + interval '1 day'`,
+  });
   await database.query(
-    `with sample as (select row_number() over () - 1 as place, d.* from bff.delivery d where settled_at is not null)
-     insert into bff.delivery
-     select (jsonb_populate_record(null::bff.delivery, to_jsonb(sample) || jsonb_build_object(
-       'id', gen_random_uuid(), 'scope', 'bench-' || n, 'result_id', 1000000 + n,
-       'accepted_at', now() - interval '1 minute' - n * interval '80 milliseconds', 'settled_at', now(),
-       'content', null, 'content_until', null, 'keep_until', now() + interval '1 day'))).*
-     from generate_series(1, $1::integer) as n
-     join sample on sample.place = n % (select count(*) from sample)`,
+    `with sample as materialized
+       (select row_number() over () - 1 as place, count(*) over () as samples, d.* from bff.delivery d
+        where settled_at is not null)
+     insert into bff.delivery (${names})
+     select ${values} from generate_series(1, $1::integer) as n join sample on sample.place = n % samples`,
     [count],
   );
 }
@@ -77,25 +84,45 @@ export async function putWaiting(database, count, sessions) {
   );
 }
 
-function insert(database, rows) {
-  const columns = ['id', 'session', 'seq', 'afterSession', 'sample', 'content'];
-  return database.query(
-    `with given as (
+async function insert(database, rows) {
+  const fields = ['id', 'session', 'seq', 'afterSession', 'sample', 'content'];
+  const delivery = await columns(database, 'delivery', 'd', {
+    id: 'given.id',
+    scope: `'bench-waiting-' || given.seq`,
+    session: 'given.session',
+    content: 'given.content',
+  });
+  const line = await columns(database, 'line', 'l', {
+    seq: 'given.seq',
+    delivery_id: 'given.id::text',
+    session: 'given.session',
+    after_session: 'given.after_session',
+  });
+  await database.query(
+    `with given as materialized (
        select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[])
          as given (id, session, seq, after_session, sample, content)
      ), deliveries as (
-       insert into bff.delivery
-       select (jsonb_populate_record(null::bff.delivery, to_jsonb(d) || jsonb_build_object(
-         'id', given.id, 'scope', 'bench-waiting-' || given.seq, 'session', given.session,
-         'content', given.content))).*
+       insert into bff.delivery (${delivery.names})
+       select ${delivery.values}
        from given join bff.line l on l.seq = given.sample join bff.delivery d on d.id::text = l.delivery_id
      )
-     insert into bff.line
-     select (jsonb_populate_record(null::bff.line, to_jsonb(l) || jsonb_build_object(
-       'seq', given.seq, 'delivery_id', given.id, 'session', given.session, 'after_session', given.after_session))).*
-     from given join bff.line l on l.seq = given.sample`,
-    columns.map((column) => rows.map((row) => row[column])),
+     insert into bff.line (${line.names}) select ${line.values} from given join bff.line l on l.seq = given.sample`,
+    fields.map((field) => rows.map((row) => row[field])),
   );
+}
+
+/** All columns of a table, and what is put there: what is given, else what the sample has. */
+async function columns(database, table, sample, given) {
+  const rows = await database.query(
+    "select column_name as name from information_schema.columns where table_schema = 'bff' and table_name = $1",
+    [table],
+  );
+  const names = rows.map(({ name }) => name);
+  return {
+    names: names.join(', '),
+    values: names.map((name) => given[name] ?? `${sample}.${name}`).join(', '),
+  };
 }
 
 /** As the service seals it. */
