@@ -7,6 +7,8 @@ import { BACKLOG_REPLICAS, CALLERS, CLOSED, CONNECTIONS, SESSIONS } from './sett
 const LOAD_BEFORE = loadavg()[0];
 /** Statements that are shown: the others add little. */
 const STATEMENTS = 14;
+/** Deliveries that a replica sends at once. */
+const MOST_RUNNING = 16;
 
 /** What the service does with one replica or several. */
 const SETUPS = [
@@ -99,7 +101,24 @@ ${tables(report)}
 `;
 }
 
-const READING = 'READING';
+const READING = `Reading the tables:
+
+- Nexudus takes 60 writes a minute. Whatever is above one a second here is room, not use.
+- **Create** has no key, so no row in the ledger; with a database it takes a ticket of the line that all replicas share,
+  and writes the beginning and the end of its call into their common log, each under the lock of one row. **With a key**
+  it is written down three times more: claimed, being sent, settled, each before the act that it announces. A
+  **replay** sends nothing.
+- **Handed over**: a 202, when the delivery and its ticket are committed together. **Drained**: from the first message at
+  the upstream to the last.
+- More replicas are not faster: they share the line, whose lock each write takes, and here the cores as well. They are
+  there so that one of them may die.
+- **Behind it**: what is compared is the rows of a column. The buffers of the statements say it best: they do not depend
+  on what else the machine does. The times of those that lock a row (\`bff.gate\`, \`bff.backlog\`) are mostly waits.
+- The **state** of a delivery that waits, and each line of the **list**, tell its position: those of the same caller
+  that are before it are counted, which takes longer the more there are (\`DELIVERY_BACKLOG_LIMIT_PER_CALLER\`, 10,000 by
+  default, bounds it; here it is off).
+- A create **beside a backlog** that is sent waits while slots are given to the deliveries, ${MOST_RUNNING} at once in each
+  replica. Without windows they are given as fast as the machine can; with Nexudus', once a second.`;
 
 function rate({ perSecond }) {
   return perSecond.toFixed(0);

@@ -16,6 +16,7 @@ const IS_QUICK = process.argv.includes('--quick');
 const HOW_LONG = IS_QUICK ? QUICK : FULL;
 const DRAIN_LOOK_MS = 50;
 const SAMPLES_WITHIN_S = 10;
+const EMPTIED_WITHIN_S = 60;
 
 // Each replica has one on the exit.
 process.setMaxListeners(0);
@@ -80,7 +81,7 @@ async function behind({ title, settled, waiting, sessions }) {
     await upstream.forget();
     const open = await start({ count: BACKLOG_REPLICAS, database, writeLimits: OPEN });
     try {
-      const sent = waiting > 0 ? await drained(HOW_LONG.drainS, waiting) : undefined;
+      const sent = waiting > 0 ? await drained(HOW_LONG.drainS, waiting) : await emptied(database);
       const serving = await synchronous(title, open.urls, database);
       return { title, ...accepting, drained: sent, ...serving, statements: await statements(database) };
     } finally {
@@ -198,6 +199,19 @@ async function drained(seconds, expected) {
     if (count >= expected || Date.now() > deadlineMs) {
       return { count, expected, perSecond: (count / (lastAtMs - firstAtMs)) * 1000 };
     }
+    await delay(DRAIN_LOOK_MS);
+  }
+}
+
+/** What was handed over meanwhile is sent: nothing stands behind what comes. */
+async function emptied(database) {
+  const deadlineMs = Date.now() + EMPTIED_WITHIN_S * 1000;
+  for (;;) {
+    const [{ count }] = await database.query(
+      "select count(*)::integer as count from bff.delivery where mode = 'async' and state in ('accepted', 'sending')",
+    );
+    if (count === 0) return undefined;
+    if (Date.now() > deadlineMs) throw new Error(`${count} deliveries are not sent`);
     await delay(DRAIN_LOOK_MS);
   }
 }
