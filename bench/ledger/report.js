@@ -7,6 +7,9 @@ import { BACKLOG_REPLICAS, CALLERS, CLOSED, CONNECTIONS, SESSIONS } from './sett
 const LOAD_BEFORE = loadavg()[0];
 /** Statements that are shown: the others add little. */
 const STATEMENTS = 14;
+/** Said of a run that had not the machine for itself. */
+const BUSY =
+  '**other work took most of it, so these figures are for comparing, and say little of how fast it is**';
 /** Deliveries that a replica sends at once. */
 const MOST_RUNNING = 16;
 
@@ -89,7 +92,7 @@ What it costs to share a database, and whether that grows with what stands in it
 without limits, runs in a process of its own and counts what it gets, twice the same included (there was none).
 
 - Run: \`npm run bench:ledger\`, ${beganAt.toISOString().slice(0, 10)}, one run, ${loadS} s for each figure
-- Machine: ${cpus().length} cores, ${model.trim()}, Linux ${release()}, Node.js ${process.version}; load average before the run ${LOAD_BEFORE.toFixed(1)}. The replicas, PostgreSQL, the load and the upstream share the cores.
+- Machine: ${cpus().length} cores, ${model.trim()}, Linux ${release()}, Node.js ${process.version}; load average before the run ${LOAD_BEFORE.toFixed(1)}${LOAD_BEFORE > cpus().length ? `: ${BUSY}` : ''}. The replicas, PostgreSQL, the load and the upstream share the cores.
 - Database: PostgreSQL ${postgres.version} with its defaults, \`fsync\` and \`synchronous_commit\` on, on a disk on which to commit one row takes ${postgres.commitMs.toFixed(2)} ms; ${versions()}
 - Load: ${CALLERS} callers, bodies of about 200 bytes; what is handed over has a key and goes to ${SESSIONS} sessions, creates that are waited for have no session. \`LOG_LEVEL=error\`.
 - Drained: up to ${deliveries} deliveries that were handed over with closed windows, for ${drainS} s at most.
@@ -110,8 +113,8 @@ const READING = `Reading the tables:
   **replay** sends nothing.
 - **Handed over**: a 202, when the delivery and its ticket are committed together. **Drained**: from the first message at
   the upstream to the last.
-- More replicas are not faster: they share the line, whose lock each write takes, and here the cores as well. They are
-  there so that one of them may die.
+- More replicas are hardly faster: they share the line, whose lock each write takes, and here the cores as well. They
+  are there so that one of them may die.
 - **Behind it**: what is compared is the rows of a column. The buffers of the statements say it best: they do not depend
   on what else the machine does. The times of those that lock a row (\`bff.gate\`, \`bff.backlog\`) are mostly waits.
 - The **state** of a delivery that waits, and each line of the **list**, tell its position: those of the same caller

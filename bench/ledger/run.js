@@ -138,6 +138,7 @@ async function synchronous(title, urls, database) {
   many.replay = await counted(database, () =>
     load({ ...busy, ...replay(`${series} many keyed`, many.keyed.requests) }),
   );
+  once(await upstream.writes());
   return { one, many };
 }
 
@@ -194,8 +195,7 @@ async function asked(title, urls, database) {
 async function drained(seconds, expected) {
   const deadlineMs = Date.now() + seconds * 1000;
   for (;;) {
-    const { count, duplicates, firstAtMs, lastAtMs } = await upstream.writes();
-    if (duplicates > 0) throw new Error(`${duplicates} messages were sent twice`);
+    const { count, firstAtMs, lastAtMs } = once(await upstream.writes());
     if (count >= expected || Date.now() > deadlineMs) {
       return { count, expected, perSecond: (count / (lastAtMs - firstAtMs)) * 1000 };
     }
@@ -214,6 +214,12 @@ async function emptied(database) {
     if (Date.now() > deadlineMs) throw new Error(`${count} deliveries are not sent`);
     await delay(DRAIN_LOOK_MS);
   }
+}
+
+/** A benchmark of what sends twice would be none. */
+function once(writes) {
+  if (writes.duplicates > 0) throw new Error(`${writes.duplicates} messages were sent twice`);
+  return writes;
 }
 
 /** With the transactions and the log of the server for each request. */
