@@ -132,7 +132,9 @@ describe('the code in docs/clients.md about handing over, with a service', () =>
       const path = await handOver(${JSON.stringify(MESSAGE)}, ${service});
       await followDelivery(path, ({ state }) => console.log(state), ${service});`;
     const states = (await printedBy(code)).split('\n');
-    expect([states[0], states.at(-1)]).toEqual(['accepted', 'done']);
+    // From wherever it is when the first look is taken; a throttle puts it back.
+    expect(states.slice(0, -1)).toContain('sending');
+    expect(states.at(-1)).toBe('done');
   });
 
   it('asks from Node', async () => {

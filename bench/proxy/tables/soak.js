@@ -5,12 +5,14 @@ import { megabytes, table } from '../report.js';
 import { SOAK_PACE } from '../setting.js';
 
 const WARM_UP_S = 10;
+/** None longer than the load: the quota remembers each call for as long as it counts, and only a leak shall be seen. */
+const WINDOWS = { NEXUDUS_WRITE_LIMITS: '1000000/1m', NEXUDUS_CALL_LIMITS: '1000000/1m' };
 /** Sockets that are idle for so long are closed by then. */
 const SETTLE_MS = 6_000;
 
 /** Whether anything is left of much work. */
 export async function soak({ upstreamUrl, seconds }) {
-  const running = await thisService({ upstreamUrl, probed: true });
+  const running = await thisService({ upstreamUrl, probed: true, env: WINDOWS });
   try {
     const rows = [];
     const look = async (when) => {
@@ -31,7 +33,8 @@ export async function soak({ upstreamUrl, seconds }) {
     return {
       title: 'Soak',
       text: `${SOAK_PACE} requests a second, all answered 201. Memory after a garbage collection, and what the event loop holds, when
-the load is gone. The windows of the quota remember each call for as long as it counts: 8 bytes and its caller.`,
+the load is gone. The quota has windows of a minute, each of which remembers a call for as long as it counts: 8 bytes and
+its caller.`,
       tables: [table(['', 'Heap', 'RSS', 'Active resources'], rows)],
       notes: [],
     };
