@@ -12,9 +12,10 @@ export class TcpProxy {
     return new TcpProxy(server, target);
   }
 
-  readonly #sockets = new Set<Socket>();
+  readonly #clients = new Set<Socket>();
+  readonly #servers = new Set<Socket>();
   #isCut = false;
-  #isFrozen = false;
+  #frozen: 'both' | 'answers' | undefined;
 
   private constructor(
     private readonly server: Server,
@@ -34,7 +35,7 @@ export class TcpProxy {
 
   /** How many connections there are. */
   get connections(): number {
-    return this.#sockets.size / 2;
+    return this.#clients.size;
   }
 
   /** Every connection is reset, and each new one at once. */
@@ -45,20 +46,25 @@ export class TcpProxy {
 
   /** Every connection there is now is reset; new ones are good. */
   resetAll(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of [...this.#clients, ...this.#servers]) socket.resetAndDestroy();
   }
 
-  /** Nothing gets through any more, in either direction, and nobody is told: connections are half open. */
-  freeze(): void {
-    this.#isFrozen = true;
-    for (const socket of this.#sockets) socket.pause();
+  /**
+   * Nothing gets through any more, and nobody is told: connections are half open.
+   *
+   * @param direction `answers`: what clients say arrives, and no answer comes back
+   */
+  freeze(direction: 'both' | 'answers' = 'both'): void {
+    this.#frozen = direction;
+    if (direction === 'both') for (const socket of this.#clients) socket.pause();
+    for (const socket of this.#servers) socket.pause();
   }
 
   /** All is well again. What was held up in a frozen connection arrives now. */
   mend(): void {
     this.#isCut = false;
-    this.#isFrozen = false;
-    for (const socket of this.#sockets) socket.resume();
+    this.#frozen = undefined;
+    for (const socket of [...this.#clients, ...this.#servers]) socket.resume();
   }
 
   async close(): Promise<void> {
@@ -74,23 +80,24 @@ export class TcpProxy {
       return;
     }
     const server = connect(Number(this.target.port), this.target.hostname);
-    for (const [from, to] of [
-      [client, server],
-      [server, client],
-    ] as const) {
-      this.#sockets.add(from);
-      from.setNoDelay(true);
-      from.on('data', (bytes) => {
-        to.write(bytes);
-      });
-      from.on('end', () => to.end());
-      // A reset is handed on as one; whoever caused it knows of it.
-      from.on('error', () => to.resetAndDestroy());
-      from.on('close', () => {
-        this.#sockets.delete(from);
-        to.destroy();
-      });
-      if (this.#isFrozen) from.pause();
-    }
+    this.#carry(client, server, this.#clients);
+    this.#carry(server, client, this.#servers);
+    if (this.#frozen === 'both') client.pause();
+    if (this.#frozen !== undefined) server.pause();
+  }
+
+  #carry(from: Socket, to: Socket, sockets: Set<Socket>): void {
+    sockets.add(from);
+    from.setNoDelay(true);
+    from.on('data', (bytes) => {
+      to.write(bytes);
+    });
+    from.on('end', () => to.end());
+    // A reset is handed on as one; whoever caused it knows of it.
+    from.on('error', () => to.resetAndDestroy());
+    from.on('close', () => {
+      sockets.delete(from);
+      to.destroy();
+    });
   }
 }

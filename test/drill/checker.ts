@@ -1,0 +1,253 @@
+import { groupBy } from './groups.js';
+import { deliveryIdOf, type History, type LedgerRow, type Message } from './history.js';
+
+/** A promise that was not kept. */
+export interface Fault {
+  readonly promise:
+    | 'nothing twice'
+    | 'nothing lost'
+    | 'done means written'
+    | 'not-sent means not written'
+    | 'unknown is honest'
+    | 'in order'
+    | 'no window exceeded'
+    | 'settled in time'
+    | 'same key, same answer';
+  readonly what: string;
+  /** Of the message that it is about. */
+  readonly content: string | undefined;
+}
+
+/** What became of a message, as far as its client can know. */
+type Fate = 'done' | 'rejected' | 'unknown' | 'not-sent' | 'pending' | 'unheard';
+
+const FATES: Readonly<Record<string, Fate>> = {
+  done: 'done',
+  rejected: 'rejected',
+  unknown: 'unknown',
+  expired: 'not-sent',
+  cancelled: 'not-sent',
+  accepted: 'pending',
+  sending: 'pending',
+};
+/** Scenarios after which nobody can know whether Nexudus has the message. */
+const NO_ANSWER = /sandbox:(lost|dropped|truncated)/;
+
+/** Compares what clients heard, what the ledger says and what Nexudus got. A pure function of the history. */
+export function check(history: History): Fault[] {
+  return new Checker(history).faults();
+}
+
+class Checker {
+  readonly #faults: Fault[] = [];
+  readonly #rows: ReadonlyMap<string, LedgerRow>;
+  /** Calls that carry a message, by its content. */
+  readonly #calls: ReadonlyMap<string, History['calls']>;
+
+  constructor(private readonly history: History) {
+    this.#rows = new Map(history.ledger.map((row) => [row.id, row]));
+    this.#calls = groupBy(history.calls, ({ json }) => contentOf(json));
+  }
+
+  faults(): Fault[] {
+    for (const message of this.history.messages) {
+      this.#twice(message);
+      this.#fate(message);
+      this.#answers(message);
+      this.#cancelled(message);
+    }
+    this.#order();
+    this.#windows();
+    this.#ledger();
+    return this.#faults;
+  }
+
+  #twice(message: Message): void {
+    const times = this.#written(message).length;
+    if (message.operation === 'create' && times > 1) {
+      this.#fault('nothing twice', `created ${times} times`, message);
+    }
+  }
+
+  #fate(message: Message): void {
+    const times = this.#written(message).length;
+    const row = this.#rowOf(message);
+    if (deliveryIdOf(message) !== undefined && row === undefined) {
+      this.#fault('nothing lost', 'accepted, and the ledger does not know it', message);
+    }
+    switch (this.#fateOf(message)) {
+      case 'done':
+        if (times === 0 && row?.mergedInto === undefined) {
+          this.#fault('done means written', 'done, and Nexudus never wrote it', message);
+        }
+        return;
+      case 'rejected':
+      case 'not-sent':
+        if (times > 0) this.#fault('not-sent means not written', 'Nexudus has it', message);
+        return;
+      case 'unknown':
+        if (!this.#isHonest(message)) {
+          this.#fault('unknown is honest', 'unknown, and nothing happened that could explain it', message);
+        }
+        return;
+      case 'pending':
+        this.#fault('settled in time', `still ${row?.state ?? 'pending'} at the end`, message);
+        return;
+      case 'unheard':
+        if (message.key !== undefined && message.requests.length > 0) {
+          this.#fault('settled in time', 'repeated with its key to the end, and never answered', message);
+        }
+    }
+  }
+
+  /** All answers to one key say the same. */
+  #answers(message: Message): void {
+    const { requests, repeated, followed } = message;
+    const answers = [...requests, ...(repeated ? [repeated] : [])].flatMap(({ answer }) =>
+      answer !== undefined && answer.status < 300 && answer.status !== 202 ? [answer] : [],
+    );
+    for (const answer of answers) {
+      const record = this.history.records.get(Number(answer.body['id']));
+      const isThere =
+        message.operation === 'create' ? record?.Content === message.content : record !== undefined;
+      if (!isThere) this.#fault('done means written', 'answered with an id that is not its', message);
+    }
+    if (new Set(answers.map(({ text }) => text)).size > 1) {
+      this.#fault('same key, same answer', 'answered in two ways', message);
+    }
+    const fate = this.#fateOf(message);
+    const again = repeated?.answer;
+    // An answer does not wait for the ledger: who was killed after it, and before it was written, leaves an unknown one.
+    const mayBeUnknown = again?.body['outcome'] === 'unknown' && this.#wasDisturbedIn(message);
+    if (again !== undefined && fate === 'done' && again.status >= 300 && !mayBeUnknown) {
+      this.#fault('same key, same answer', `done, and a repeat is answered ${again.status}`, message);
+    }
+    const calls = this.#calls.get(message.content) ?? [];
+    if (fate === 'done' && repeated && calls.some(({ receivedAtMs }) => receivedAtMs > repeated.atMs)) {
+      this.#fault('nothing twice', 'done, and a repeat is sent', message);
+    }
+    const state = followed?.answer?.body['state'];
+    const row = this.#rowOf(message);
+    if (followed?.answer !== undefined && row !== undefined && state !== row.state) {
+      this.#fault('same key, same answer', `${row.state}, and its page says ${String(state)}`, message);
+    }
+  }
+
+  #cancelled(message: Message): void {
+    if (message.cancel?.answer?.status !== 200) return;
+    const state = this.#rowOf(message)?.state;
+    if (state !== 'cancelled') {
+      this.#fault('not-sent means not written', `cancelled, and now ${state ?? 'gone'}`, message);
+    }
+  }
+
+  /** A client waits for each acceptance: so Nexudus gets them in the order in which they were handed over. */
+  #order(): void {
+    const confirmed = this.history.messages.filter(
+      (message) => message.order !== undefined && this.#isConfirmed(message),
+    );
+    for (const [order, messages] of groupBy(confirmed, (message) => message.order)) {
+      const places = new Map(messages.map((message, place) => [message.content, place]));
+      let last = -1;
+      for (const { json, executed } of this.history.calls) {
+        const place = executed ? places.get(contentOf(json)) : undefined;
+        if (place === undefined) continue;
+        if (place < last) {
+          const overtaking = messages[last]?.content ?? '';
+          this.#fault('in order', `${order ?? ''}: after "${overtaking}"`, messages[place]);
+        }
+        last = Math.max(last, place);
+      }
+    }
+  }
+
+  #windows(): void {
+    const throttled = this.history.calls.filter((call) => call.throttled);
+    const tooMany = throttled.length - this.history.scriptedThrottles;
+    if (tooMany > 0) {
+      const first = throttled[0];
+      this.#fault(
+        'no window exceeded',
+        `${tooMany} calls too many, the first ${first?.method ?? ''} ${first?.path ?? ''} at ${first?.receivedAtMs ?? 0}`,
+      );
+    }
+  }
+
+  /** Also what no client knows of. */
+  #ledger(): void {
+    const claimed = new Map<number, string>();
+    for (const { id, operation, state, messageId } of this.history.ledger) {
+      if (state === 'accepted' || state === 'sending') {
+        this.#fault('settled in time', `the ledger has ${id}, which is still ${state}`);
+      }
+      if (operation !== 'create' || state !== 'done') continue;
+      if (messageId === undefined || !this.history.records.has(messageId)) {
+        this.#fault('done means written', `the ledger has ${id} done as a message that is not there`);
+        continue;
+      }
+      const other = claimed.get(messageId);
+      if (other !== undefined) {
+        this.#fault('nothing twice', `the ledger has ${id} and ${other} done as one message`);
+      }
+      claimed.set(messageId, id);
+    }
+  }
+
+  #fateOf(message: Message): Fate {
+    const row = this.#rowOf(message);
+    if (row !== undefined) return FATES[row.state] ?? 'pending';
+    const answers = message.requests.map(({ answer }) => answer);
+    const last = answers.at(-1);
+    if (last !== undefined && last.status < 300) return last.status === 202 ? 'pending' : 'done';
+    const outcome = last?.body['outcome'];
+    if (outcome === 'rejected' || outcome === 'unknown') return outcome;
+    // One that was not heard, or still ran, may have written it, whatever the next one says.
+    const isSure = answers.every(
+      (answer) =>
+        answer?.body['outcome'] === 'not-sent' && !String(answer.body['type']).endsWith('key-in-use'),
+    );
+    return isSure && message.key === undefined ? 'not-sent' : 'unheard';
+  }
+
+  /** The process died in between, or Nexudus let it down. */
+  #isHonest(message: Message): boolean {
+    const calls = this.#calls.get(message.content) ?? [];
+    return (calls.length > 0 && NO_ANSWER.test(message.content)) || this.#wasDisturbedIn(message);
+  }
+
+  /** Whether the client heard that it was accepted, and it kept its place since. */
+  #isConfirmed(message: Message): boolean {
+    const last = message.requests.at(-1);
+    if (last?.answer === undefined || last.answer.status >= 300) return false;
+    const row = this.#rowOf(message);
+    // An unknown one holds up its session for some time only, and is sent again when it proves not to be there.
+    const wasSentAgain = message.operation === 'create' && row !== undefined && row.attempts > 1;
+    const mayHaveBeenUnknown = NO_ANSWER.test(message.content) || this.#wasDisturbedIn(message);
+    return !(wasSentAgain && mayHaveBeenUnknown);
+  }
+
+  #wasDisturbedIn(message: Message): boolean {
+    const fromMs = message.requests[0]?.atMs ?? 0;
+    const toMs = this.#rowOf(message)?.settledAtMs ?? message.requests.at(-1)?.endedAtMs ?? Infinity;
+    return this.history.disturbances.some(({ atMs, untilMs }) => untilMs >= fromMs && atMs <= toMs);
+  }
+
+  #rowOf(message: Message): LedgerRow | undefined {
+    const id = deliveryIdOf(message);
+    return id === undefined ? undefined : this.#rows.get(id);
+  }
+
+  /** The calls by which Nexudus wrote it. */
+  #written({ content }: Message): History['calls'] {
+    return (this.#calls.get(content) ?? []).filter(({ executed }) => executed);
+  }
+
+  #fault(promise: Fault['promise'], what: string, message?: Message): void {
+    this.#faults.push({ promise, what, content: message?.content });
+  }
+}
+
+function contentOf(json: unknown): string {
+  const content = typeof json === 'object' && json !== null && 'Content' in json ? json.Content : undefined;
+  return typeof content === 'string' ? content : '';
+}

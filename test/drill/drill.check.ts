@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { TestPostgres } from '../support/postgres.js';
+import { bundleReplica } from './bundle.js';
+import { RandomChaos } from './chaos.js';
+import { drill, type DrillResult } from './drill.js';
+import { PointChaos } from './point.chaos.js';
+import { POINTS } from './points.js';
+import { story } from './report.js';
+import type { Ground } from './world.js';
+
+// The same as `npm run drill`, in short.
+
+let ground: Ground;
+beforeAll(async () => {
+  ground = { postgres: await TestPostgres.start(), script: await bundleReplica() };
+}, 60_000);
+afterAll(() => ground.postgres.stop());
+
+/** Something happened at all, and all went well. */
+function expectKept(result: DrillResult): void {
+  const { faults, history } = result;
+  if (faults.length > 0) throw new Error(story(result));
+  expect(history.ledger.filter(({ state }) => state === 'done').length).toBeGreaterThan(10);
+  expect(history.disturbances.length).toBeGreaterThan(0);
+}
+
+describe('every promise is kept', () => {
+  it.each([
+    // Who is killed with the lease of the token holds up all others for as long as it lasts.
+    ['in a write', POINTS.filter((point) => !point.includes('token'))],
+    ['in getting a token', POINTS.filter((point) => point.includes('token'))],
+  ])(
+    'wherever %s a replica is killed',
+    async (_, points) => {
+      const missed: string[] = [];
+      const plans = points.map((point) => ({ point, signal: 'SIGKILL', nth: 1 }) as const);
+      const result = await drill(ground, {
+        seed: 1,
+        replicas: 4,
+        chaos: (world) => new PointChaos(world, plans, missed),
+        forMs: 0,
+      });
+      expectKept(result);
+      expect(missed).toEqual([]);
+    },
+    300_000,
+  );
+
+  it.each([1, 2])(
+    'at whatever moment replicas are killed, frozen and cut off: seed %i',
+    async (seed) => {
+      expectKept(
+        await drill(ground, {
+          seed,
+          replicas: 3,
+          chaos: (world, prng) => new RandomChaos(world, prng, POINTS),
+          forMs: 6_000,
+        }),
+      );
+    },
+    180_000,
+  );
+});

@@ -1,0 +1,4 @@
+import base from '../../jest.config.js';
+
+/** Replicas that are killed and frozen, apart from `npm test`: it takes about a minute, and the built service. */
+export default { ...base, rootDir: '../..', testMatch: ['<rootDir>/test/drill/*.check.ts'] };
