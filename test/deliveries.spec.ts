@@ -212,6 +212,21 @@ describe('a write that is handed over', () => {
     expect(sandbox.messages.get(Id)?.Content).toBe(MESSAGE.content);
   });
 
+  it('of a replace that never gets a usable answer is given up as unknown, and what comes after it goes on', async () => {
+    const { one, sandbox, sql } = await start({ env: { DELIVERY_UNKNOWN_HOLD_S: '0' } });
+    const { Id } = sandbox.seed({ BusinessId: 1, Content: 'old' });
+    sandbox.next({ kind: 'edge-403' });
+    const first = await one.replace(Id, MESSAGE, ASYNC);
+    while (sandbox.writes.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    await one.when(first, 'accepted');
+    // As after many turns.
+    await sql("update bff.delivery set attempts = 20 where state = 'accepted'");
+    sandbox.next({ kind: 'lost' }, { times: 5 });
+    expect(await one.when(first, 'unknown')).toMatchObject({ outcome: 'unknown', attempts: 25 });
+    const later = await one.replace(Id, { ...MESSAGE, content: 'later' }, ASYNC);
+    expect(await one.when(later, 'done')).toMatchObject({ attempts: 1 });
+  });
+
   it('goes on waiting while Nexudus cannot take it', async () => {
     const { one, sandbox } = await start();
     sandbox.next({ kind: 'edge-403' });

@@ -29,6 +29,11 @@ const RENEW_EVERY_MS = 5_000;
 const TURN_MS = 60_000;
 const SHORTEST_REST_MS = 1_000;
 const LONGEST_REST_MS = 60_000;
+/**
+ * A replace that may have run is sent again, since that does no harm; not for ever, since each try spends the quota, and
+ * holds up what comes after it.
+ */
+const MOST_ATTEMPTS_UNKNOWN = 5 * MAX_FAILURES;
 /** Whoever waits for the answer does not wait for our books. */
 const PATIENCE_MS = 1_000;
 
@@ -157,7 +162,9 @@ export class DeliveryRunner implements DeliveryServer {
       else await this.#retreat(place, 0);
       return;
     }
-    if (outcome === 'unknown' && delivery.operation === 'create') {
+    const attempts = delivery.attempts + effort.attempts;
+    const isRepeated = delivery.operation === 'replace' && attempts < MOST_ATTEMPTS_UNKNOWN;
+    if (outcome === 'unknown' && !isRepeated) {
       const isOurs = await this.#settle(taken, { state: 'unknown', answer }, effort);
       await this.background.untilDone(() =>
         isOurs ? place.leaveAfter(this.config.unknownHoldMs) : place.retreat(0),
@@ -165,9 +172,7 @@ export class DeliveryRunner implements DeliveryServer {
       return;
     }
     // Not sent, or safe to be sent again: it waits in its place, and any replica takes it from there.
-    const restMs = this.#stopping.aborted
-      ? 0
-      : restAfter(retryAfterMs, delivery.attempts + effort.attempts, Math.random());
+    const restMs = this.#stopping.aborted ? 0 : restAfter(retryAfterMs, attempts, Math.random());
     if (concernsAll) this.#pausedUntilMs = this.clock.nowMs() + restMs;
     const isOurs = await this.background.untilDone(() =>
       this.ledger.release(hold, outcome === 'unknown' || hold.wasSent),
