@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { NEXT_TICKET } from '../src/fleet/gate.js';
+import { STANDINGS } from '../src/fleet/shared-line.js';
 import { Deadline } from '../src/nexudus/deadline.js';
 import { QuotaExhausted } from '../src/nexudus/nexudus.errors.js';
 import { TestPostgres } from './support/postgres.js';
@@ -155,6 +156,21 @@ describe('the line of all replicas', () => {
   });
 });
 
+describe('a throttle that lasts longer than they wait', () => {
+  it('is told at once to all who wait, whoever was throttled among them', async () => {
+    const one = await TestReplica.start(await postgres.createDatabase(), '1/1s');
+    const throttled = await one.admit();
+    const slot = await slotOf(throttled);
+    const others = [await one.admit(), await one.admit({ caller: 'another' })].map((place) => slotOf(place));
+    const refusals = others.map((other) => expect(other).rejects.toBeInstanceOf(QuotaExhausted));
+    const startedAtMs = Date.now();
+    slot.end({ kind: 'throttled', retryAfterMs: 60_000 });
+    await expect(slotOf(throttled)).rejects.toBeInstanceOf(QuotaExhausted);
+    await Promise.all(refusals);
+    expect(Date.now() - startedAtMs).toBeLessThan(10_000);
+  });
+});
+
 describe('deliveries in the line', () => {
   it('wait for those before them, and have a slot when their turn comes', async () => {
     const url = await postgres.createDatabase();
@@ -232,6 +248,54 @@ describe('deliveries in the line', () => {
     expect((await one.deliveries.standing('b'))?.position).toBe(1);
     await one.admit({ session: 's' });
     expect(await replace('b', 'c')).toBe(false);
+  });
+
+  it('are told where they stand, a page of them at once, however many stand there', async () => {
+    const one = await TestReplica.start(await postgres.createDatabase(), '1/1h');
+    const { database, deliveries } = one;
+    await database.query(
+      `insert into bff.line (seq, lane, caller, delivery_id, state, since_ms, due_ms)
+        select n, 'lane ' || n % 2, 'caller', 'd' || n,
+          case n % 10 when 0 then 'granted' when 1 then 'held' else 'wants' end, 0, 0
+        from generate_series(1, 20000) as n`,
+    );
+    await database.query(
+      "insert into bff.lane values ('lane 0', 'caller', 1, 8000), ('lane 1', 'caller', 2, 8000)",
+    );
+    await database.query('analyze bff.line');
+    const numbers = [2, 3, 4, 10, 11, 9_002, 9_003, 19_996, 19_998, 19_999];
+    const standings = await deliveries.standings(numbers.map((number) => `d${number}`));
+    // Of each ten, four of each lane wait; the lanes take turns.
+    expect(numbers.map((number) => standings.get(`d${number}`)?.position)).toEqual([
+      1,
+      2,
+      3,
+      undefined,
+      undefined,
+      7_201,
+      7_202,
+      15_997,
+      15_999,
+      16_000,
+    ]);
+    for (const number of [4, 9_003, 19_998]) {
+      const { position } = (await deliveries.standing(`d${number}`)) ?? {};
+      expect(position).toBe(standings.get(`d${number}`)?.position);
+    }
+    // At either end no more is read than the page.
+    for (const page of [
+      [2, 4, 6],
+      [19_994, 19_996, 19_998],
+    ]) {
+      const plan = await database.query<{ 'QUERY PLAN': string }>(
+        `explain (analyze, format text) ${STANDINGS}`,
+        [page.map((number) => `d${number}`)],
+      );
+      const lines = plan.map((line) => line['QUERY PLAN']).join('\n');
+      expect(lines).not.toContain('Seq Scan on line');
+      const looked = [...lines.matchAll(/rows=(\d+)(?:\.\d+)? loops=\d+\)/g)].map(([, rows]) => Number(rows));
+      expect([lines, Math.max(...looked) <= 10]).toEqual([lines, true]);
+    }
   });
 
   it('of a replica that is gone wait for what the ledger says', async () => {

@@ -33,8 +33,8 @@ export class PgDeliveryLine extends DeliveryLine {
     this.line.pump();
   }
 
-  override standing(deliveryId: string): Promise<Standing | undefined> {
-    return this.line.standing(deliveryId);
+  override standings(deliveryIds: readonly string[]): Promise<ReadonlyMap<string, Standing>> {
+    return this.line.standings(deliveryIds);
   }
 
   override serve(server: DeliveryServer): void {

@@ -202,21 +202,27 @@ export class SharedLine implements GateWork, LineRoom {
     return true;
   }
 
-  /** `undefined` when it does not wait. */
-  async standing(deliveryId: string): Promise<Standing | undefined> {
-    const [row] = await this.database.query<{ lane: string; caller: string; own: string }>(
-      `select t.lane, t.caller, (select count(*) from bff.line as o where o.lane = t.lane and o.seq < t.seq
-          and o.state in ('admitted', 'wants', 'resting')) as own
-        from bff.line as t where t.delivery_id = $1 and t.state in ('admitted', 'wants', 'resting')`,
-      [deliveryId],
-    );
-    if (row === undefined) return undefined;
+  /** Those that do not wait are left out. */
+  async standings(deliveryIds: readonly string[]): Promise<Map<string, Standing>> {
+    const standings = new Map<string, Standing>();
+    if (deliveryIds.length === 0) return standings;
+    const rows = await this.database.query<{
+      delivery_id: string;
+      lane: string;
+      caller: string;
+      own: string;
+    }>(STANDINGS, [deliveryIds]);
+    if (rows.length === 0) return standings;
     const lanes = await readLanes(this.database.query.bind(this.database));
-    const { ahead, own } = aheadOf(turnsOf(lanes), row.lane, Number(row.own));
-    const { view, presentMs } = this.quota;
+    const turns = turnsOf(lanes);
     const calls = waitingCalls(lanes);
-    const dueAtMs = view.writeAtMs({ caller: row.caller, ahead, ownAhead: own, calls });
-    return { position: ahead + 1, estimatedInMs: Math.max(0, dueAtMs - presentMs) };
+    const { view, presentMs } = this.quota;
+    for (const { delivery_id: deliveryId, lane, caller, own: ownAhead } of rows) {
+      const { ahead, own } = aheadOf(turns, lane, Number(ownAhead));
+      const dueAtMs = view.writeAtMs({ caller, ahead, ownAhead: own, calls });
+      standings.set(deliveryId, { position: ahead + 1, estimatedInMs: Math.max(0, dueAtMs - presentMs) });
+    }
+    return standings;
   }
 
   serve(server: DeliveryServer): void {
@@ -290,12 +296,11 @@ export class SharedLine implements GateWork, LineRoom {
     const asking = [...this.#places.values()].filter(({ isAsking }) => isAsking);
     if (asking.length === 0) return;
     const rows = await this.database
-      .query<{ seq: string; own: string }>(
-        `select t.seq, (select count(*) from bff.line as o where o.lane = t.lane and o.seq < t.seq
-            and o.state in ('admitted', 'wants', 'resting')) as own
-          from bff.line as t where t.seq = any($1::bigint[])`,
-        [asking.map(({ seq }) => seq)],
-      )
+      .query<{ seq: string; own: string }>(OWN_AHEAD, [
+        asking.map(({ seq }) => seq),
+        [...new Set(asking.map(({ lane }) => lane))],
+        Math.max(...asking.map(({ seq }) => seq)),
+      ])
       .catch(() => []);
     const { view, presentMs } = this.quota;
     for (const { seq, own } of rows) {
@@ -688,6 +693,48 @@ const CALLS = { caller: CALLS_LANE, lane: CALLS_LANE };
 const NOTHING_KNOWN = { deliveryId: undefined, session: undefined, message: undefined };
 const NO_FORMERS: Formers = { session: undefined, message: undefined, dueAtMs: -Infinity };
 const nothing: Effect = () => undefined;
+
+/** States of a ticket that counts as waiting, as the index has them. */
+const WAITS = "state in ('admitted', 'wants', 'resting')";
+
+/**
+ * How many of its lane are before each of these deliveries (`$1`). Those before the first of them are counted from
+ * whichever end of the lane seems to be nearer; a page of a list is mostly at its end.
+ */
+export const STANDINGS = `with asked as (
+    select lane, min(seq) as first, max(seq) as last from bff.line
+    where delivery_id = any($1::text[]) and ${WAITS} group by lane
+  ), ends as (
+    select asked.*, l.waiting,
+      (select min(seq) from bff.line where lane = asked.lane and ${WAITS}) as front,
+      (select max(seq) from bff.line where lane = asked.lane and ${WAITS}) as back
+    from asked join bff.lane as l on l.name = asked.lane
+  ), counted as (
+    select lane, first, last, case when first - front <= back - first
+      then (select count(*) from bff.line where lane = ends.lane and seq < first and ${WAITS})
+      else waiting - (select count(*) from bff.line where lane = ends.lane and seq >= first and ${WAITS})
+      end as before
+    from ends
+  )
+  select t.delivery_id, t.lane, t.caller, counted.before + t.place as own
+  from counted cross join lateral (
+    select delivery_id, lane, caller, row_number() over (order by seq) - 1 as place from bff.line
+    where lane = counted.lane and seq between counted.first and counted.last and ${WAITS}
+  ) as t
+  where t.delivery_id = any($1::text[])`;
+
+/**
+ * The same for tickets (`$1`) of these lanes (`$2`), whatever their state: one that was throttled may not have said yet
+ * that it wants to go again. Nothing behind the last of them (`$3`) is read.
+ */
+const OWN_AHEAD = `select seq, own from (
+    select seq, row_number() over (partition by lane order by seq) - 1 as own from (
+      select lane, seq from bff.line where lane = any($2::text[]) and seq <= $3::bigint and ${WAITS}
+      union
+      select lane, seq from bff.line where seq = any($1::bigint[])
+    ) as tickets
+  ) as numbered
+  where seq = any($1::bigint[])`;
 
 interface LookRow {
   readonly now_ms: number;

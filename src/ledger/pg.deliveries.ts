@@ -215,7 +215,8 @@ export class PgDeliveries extends Deliveries {
     if (!UUID.test(id)) return undefined;
     const delivery = await this.ledger.find(this.ledger.database, id);
     if (!isOwn(delivery, caller)) return undefined;
-    return this.#standing(delivery);
+    const [standing] = await this.#standings([delivery]);
+    return standing;
   }
 
   override async list(
@@ -240,8 +241,7 @@ export class PgDeliveries extends Deliveries {
     );
     const page = rows.slice(0, limit);
     const last = page.at(-1);
-    const deliveries = [];
-    for (const row of page) deliveries.push(await this.#standing(this.ledger.read(row)));
+    const deliveries = await this.#standings(page.map((row) => this.ledger.read(row)));
     return { deliveries, next: rows.length > limit && last !== undefined ? cursorOf(last) : undefined };
   }
 
@@ -278,14 +278,19 @@ export class PgDeliveries extends Deliveries {
     });
   }
 
-  async #standing(delivery: Delivery): Promise<StandingDelivery> {
-    const standing: Standing | undefined =
-      delivery.state === 'accepted'
-        ? await this.line.standing(delivery.mergedInto ?? delivery.id)
-        : undefined;
-    const { answer, content } = delivery;
-    const value = content === undefined ? undefined : this.performer.personal({ ...delivery, content }).value;
-    return { delivery, standing, answer: answer && withPersonal(answer, value) };
+  async #standings(deliveries: readonly Delivery[]): Promise<StandingDelivery[]> {
+    const waiting = deliveries.filter(({ state }) => state === 'accepted');
+    const standings = await this.line.standings(waiting.map(placeIn));
+    return deliveries.map((delivery) => {
+      const { state, answer, content } = delivery;
+      const value =
+        content === undefined ? undefined : this.performer.personal({ ...delivery, content }).value;
+      return {
+        delivery,
+        standing: state === 'accepted' ? standings.get(placeIn(delivery)) : undefined,
+        answer: answer && withPersonal(answer, value),
+      };
+    });
   }
 }
 
@@ -300,6 +305,11 @@ const RESULTS = {
 /** Writes that somebody waited for are in the ledger, too, and are not for its routes. */
 function isOwn(delivery: Delivery | undefined, caller: string): delivery is Delivery {
   return delivery?.mode === 'async' && delivery.caller === caller;
+}
+
+/** The delivery that has the place in the line in which this one is sent. */
+function placeIn({ id, mergedInto }: Delivery): string {
+  return mergedInto ?? id;
 }
 
 function cursorOf(row: Row): string {

@@ -39,6 +39,11 @@ export interface DeliveryServer {
 
 /** The line of all replicas, in which deliveries stand among the writes that somebody waits for. */
 export abstract class DeliveryLine {
+  /** `undefined` when it does not wait any more. */
+  async standing(deliveryId: string): Promise<Standing | undefined> {
+    return (await this.standings([deliveryId])).get(deliveryId);
+  }
+
   /** Puts a delivery at the end of its caller's, in the transaction that accepts it. */
   abstract enter(transaction: Queries, ticket: DeliveryTicket): Promise<Standing>;
   /** Gives the place of one that waits to another: the later of two updates of one message. False if it has begun. */
@@ -55,8 +60,8 @@ export abstract class DeliveryLine {
   abstract hold(transaction: Queries, deliveryId: string, ms: number): Promise<boolean>;
   /** After a transaction that changed who waits: somebody may be able to go. */
   abstract changed(): void;
-  /** `undefined` when it does not wait any more. */
-  abstract standing(deliveryId: string): Promise<Standing | undefined>;
+  /** Where these stand, by their ids; those that do not wait any more are left out. Costs little more than one alone. */
+  abstract standings(deliveryIds: readonly string[]): Promise<ReadonlyMap<string, Standing>>;
   /** Once: from now on this replica sends deliveries. */
   abstract serve(server: DeliveryServer): void;
 }
