@@ -38,8 +38,8 @@ create table bff.delivery (
   keep_until timestamptz,
   -- sealed, without the content
   answer bytea,
-  -- of the message at Nexudus
-  result_id integer,
+  -- of the message at Nexudus, which may grow beyond what a path of ours takes
+  result_id bigint,
   -- the later replace of the same message that is sent in its stead
   merged_into uuid,
   -- finding out what became of an unknown one
