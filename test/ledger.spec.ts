@@ -9,7 +9,7 @@ import { Ledger } from '../src/ledger/ledger.js';
 import { PgIdempotencyStore } from '../src/ledger/pg.idempotency.store.js';
 import { Settlements } from '../src/ledger/settlements.js';
 import { createLogger } from '../src/observability/json-logger.js';
-import { describeIdempotencyStore, leaseOf } from './support/idempotency-store.contract.js';
+import { ANSWER, describeIdempotencyStore, leaseOf } from './support/idempotency-store.contract.js';
 import { TestPostgres } from './support/postgres.js';
 
 const TTL_MS = 3_600_000;
@@ -82,6 +82,28 @@ describe('the ledger as a store of keys', () => {
     leaseOf(await store.claim('a', 'x', LEASE_MS));
     await pass(LEASE_MS + 1);
     expect(await store.claim('a', 'y', LEASE_MS)).toMatchObject({ kind: 'claimed', takenOver: false });
+  });
+});
+
+describe('the answer of a key', () => {
+  it('is replayed whoever else is at its row', async () => {
+    const { database, store } = await openBooks();
+    await store.settle(leaseOf(await store.claim('a', 'x', LEASE_MS)), ANSWER, 'final');
+    leaseOf(await store.claim('b', 'x', LEASE_MS));
+    await database.transaction(async ({ query }) => {
+      await query('select id from bff.delivery for update');
+      expect(await store.claim('a', 'x', LEASE_MS)).toEqual({ kind: 'settled', answer: ANSWER });
+      expect(await store.claim('a', 'y', LEASE_MS)).toEqual({ kind: 'reused' });
+      expect(await store.claim('b', 'x', LEASE_MS)).toEqual({ kind: 'running' });
+    });
+  });
+
+  it('may name a message beyond 32 bits', async () => {
+    const { database, store } = await openBooks();
+    const answer = { ...ANSWER, body: JSON.stringify({ id: 3_000_000_000 }) };
+    expect(await store.settle(leaseOf(await store.claim('a', 'x', LEASE_MS)), answer, 'final')).toBe(true);
+    expect(await store.claim('a', 'x', LEASE_MS)).toEqual({ kind: 'settled', answer });
+    expect(await database.query('select result_id from bff.delivery')).toEqual([{ result_id: '3000000000' }]);
   });
 });
 

@@ -102,12 +102,21 @@ export class Ledger {
     return row && { expiresAtMs: optionalNumber(row['expires_at_ms']) };
   }
 
-  /** What stands under a key, which nobody else changes within the transaction. */
-  async lockKey(queries: Queries, scope: string): Promise<KeyRow | undefined> {
+  /** What stands under a key. */
+  findKey(queries: Queries, scope: string): Promise<KeyRow | undefined> {
+    return this.#key(queries, scope, '');
+  }
+
+  /** The same, which nobody else changes within the transaction. */
+  lockKey(queries: Queries, scope: string): Promise<KeyRow | undefined> {
+    return this.#key(queries, scope, 'for update');
+  }
+
+  async #key(queries: Queries, scope: string, lock: '' | 'for update'): Promise<KeyRow | undefined> {
     const [row] = await queries.query<KeyRow>(
       `select id, mode, state, fingerprint, fence, answer, sent_at is not null as was_sent,
          coalesce(lease_until > now(), false) as is_held, coalesce(keep_until <= now(), false) as is_over
-       from bff.delivery where scope = $1 for update`,
+       from bff.delivery where scope = $1 ${lock}`,
       [scopeName(scope)],
     );
     return row;

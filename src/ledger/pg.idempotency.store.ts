@@ -57,14 +57,16 @@ export class PgIdempotencyStore extends IdempotencyStore {
       (await ledger.insert(queries, entry)) && claimed({ id, mode: 'sync', was_sent: false }, FIRST_FENCE);
     const begun = await begin(ledger.database);
     if (begun !== undefined) return begun;
+    // A lock is for whoever changes something: a replay, and one that comes too early, only look.
+    const standing = await ledger.findKey(ledger.database, scope);
+    const known = standing && this.#known(standing, fingerprint, record);
+    if (known !== undefined) return known;
     return ledger.database.transaction(async (queries) => {
       for (;;) {
         const row = await ledger.lockKey(queries, scope);
         if (row !== undefined && !isFree(row)) {
-          if (!ledger.isSameBody(row, fingerprint)) return { kind: 'reused' };
-          if (row.answer !== null) return this.#settled(row.id, row.answer, record);
-          if (row.is_held || (row.mode === 'async' && row.state !== 'unknown')) return { kind: 'running' };
-          return claimed(row, await ledger.takeOver(queries, row, leaseMs));
+          const now = this.#known(row, fingerprint, record);
+          return now ?? claimed(row, await ledger.takeOver(queries, row, leaseMs));
         }
         if (row !== undefined) await ledger.remove(queries, row.id);
         const again = await begin(queries);
@@ -92,11 +94,18 @@ export class PgIdempotencyStore extends IdempotencyStore {
     return Promise.race([this.background.untilDone(work), patience]);
   }
 
-  #settled(id: string, sealed: Buffer, record: WorkRecord | undefined): Claim {
-    return {
-      kind: 'settled',
-      answer: withPersonal(this.ledger.openAnswer(id, sealed), record?.personal.value),
-    };
+  /** What a key is answered as long as it is not free; `undefined` where it is, or can be taken over. */
+  #known(row: KeyRow, fingerprint: string, record: WorkRecord | undefined): Claim | undefined {
+    if (isFree(row)) return undefined;
+    const { id, mode, state, answer, is_held: isHeld } = row;
+    if (!this.ledger.isSameBody(row, fingerprint)) return { kind: 'reused' };
+    if (answer !== null) {
+      return {
+        kind: 'settled',
+        answer: withPersonal(this.ledger.openAnswer(id, answer), record?.personal.value),
+      };
+    }
+    return isHeld || (mode === 'async' && state !== 'unknown') ? { kind: 'running' } : undefined;
   }
 }
 
