@@ -492,6 +492,34 @@ describe('an operator', () => {
     expect(sandbox.messages.size).toBe(1);
   });
 
+  it('says so while it holds up its session: it goes before what waits behind it', async () => {
+    const { sandbox, handOver, delivery, order, sql } = await start();
+    sandbox.next({ kind: 'dropped' });
+    const first = await handOver({ ...MESSAGE, content: 'first' });
+    const { id } = await delivery(first, 'unknown');
+    const second = await handOver({ ...MESSAGE, content: 'second' });
+    expect((await order(String(id), { as: 'not-sent' })).status).toBe(200);
+    await delivery(first, 'done');
+    await delivery(second, 'done');
+    expect([...sandbox.messages.values()].map(({ Content }) => Content)).toEqual(['first', 'second']);
+    expect((await sql.query('select 1 from bff.line')).rows).toEqual([]);
+  });
+
+  it('says so before its replica is through with it: nothing is changed, and it may be said again', async () => {
+    const { sandbox, handOver, delivery, order, sql } = await start();
+    sandbox.next({ kind: 'dropped' });
+    const path = await handOver();
+    const { id } = await delivery(path, 'unknown');
+    await sql.query("update bff.line set state = 'granted', replica = (select id from bff.replica)");
+    const refused = await order(String(id), { as: 'not-sent' });
+    expect([refused.status, refused.json['status']]).toEqual([409, expect.stringContaining('try again')]);
+    await sql.query("update bff.line set state = 'held', replica = null");
+    await delivery(path, 'unknown');
+    expect((await order(String(id), { as: 'not-sent' })).status).toBe(200);
+    await delivery(path, 'done');
+    expect(sandbox.messages.size).toBe(1);
+  });
+
   it('says that a delivery was delivered: its caller sees it done', async () => {
     const { sandbox, handOver, delivery, order } = await start();
     sandbox.next({ kind: 'dropped' });

@@ -277,6 +277,15 @@ export class Gate {
     if (isWaiting(state)) await this.#count(lane, caller, -1);
   }
 
+  /** Wants a slot after all: in the place that it has. It is nobody's until then. */
+  async wantAgain({ seq, lane, caller, state }: Ticket): Promise<void> {
+    await this.#query(
+      "update bff.line set state = 'wants', until_ms = null, replica = null, call = null where seq = $1",
+      [seq],
+    );
+    if (!isWaiting(state)) await this.#count(lane, caller, 1);
+  }
+
   /** The next of its session, and of its message, may go. */
   async leave({
     seq,

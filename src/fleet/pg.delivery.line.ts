@@ -17,6 +17,10 @@ export class PgDeliveryLine extends DeliveryLine {
     return this.line.enter(transaction, ticket);
   }
 
+  override enterAgain(transaction: Queries, ticket: DeliveryTicket): Promise<boolean> {
+    return this.line.enterAgain(transaction, ticket);
+  }
+
   override replace(transaction: Queries, deliveryId: string, byDeliveryId: string): Promise<boolean> {
     return this.line.replace(transaction, deliveryId, byDeliveryId);
   }

@@ -149,21 +149,22 @@ export class SharedLine implements GateWork, LineRoom {
   }
 
   /** Puts a delivery at the end of its caller's, in that transaction. */
-  async enter(
-    transaction: Queries,
-    { deliveryId, caller, session, message }: DeliveryTicket,
-  ): Promise<Standing> {
+  async enter(transaction: Queries, ticket: DeliveryTicket): Promise<Standing> {
     const gate = await Gate.open(transaction);
-    const lane = caller + DELIVERIES_SUFFIX;
-    const formers = await gate.formers(session, message);
-    const { ahead, own } = await gate.ahead(lane);
-    const calls = await gate.waitingIn(CALLS_LANE);
-    const { view, presentMs } = this.quota;
-    const inMs = dueOf(view, formers, { caller, ahead, ownAhead: own, calls }) - presentMs;
-    const comer = { lane, caller, replica: undefined, deliveryId, session, message };
-    await gate.enter(comer, formers, gate.nowMs + inMs, 'wants');
+    const standing = await this.#enter(gate, ticket);
     await gate.close();
-    return { position: ahead + 1, estimatedInMs: Math.max(0, inMs) };
+    return standing;
+  }
+
+  /** Lets one wait that was not sent after all: in its place, or at the end. False as in `withdraw`. */
+  async enterAgain(transaction: Queries, ticket: DeliveryTicket): Promise<boolean> {
+    const gate = await Gate.open(transaction);
+    const former = await gate.ticketOfDelivery(ticket.deliveryId);
+    if (former === undefined) await this.#enter(gate, ticket);
+    else if (await isInHands(gate, former)) return false;
+    else await gate.wantAgain(former);
+    await gate.close();
+    return true;
   }
 
   /** Gives the place of one delivery to another, unless something has come in behind it that would be overtaken. */
@@ -445,6 +446,18 @@ export class SharedLine implements GateWork, LineRoom {
 
   get #turns(): readonly Lane[] {
     return turnsOf(this.#lanes);
+  }
+
+  async #enter(gate: Gate, { deliveryId, caller, session, message }: DeliveryTicket): Promise<Standing> {
+    const lane = caller + DELIVERIES_SUFFIX;
+    const formers = await gate.formers(session, message);
+    const { ahead, own } = await gate.ahead(lane);
+    const calls = await gate.waitingIn(CALLS_LANE);
+    const { view, presentMs } = this.quota;
+    const inMs = dueOf(view, formers, { caller, ahead, ownAhead: own, calls }) - presentMs;
+    const comer = { lane, caller, replica: undefined, deliveryId, session, message };
+    await gate.enter(comer, formers, gate.nowMs + inMs, 'wants');
+    return { position: ahead + 1, estimatedInMs: Math.max(0, inMs) };
   }
 
   async #next(turn: GateTurn, mayDeliver: boolean): Promise<NextTicket | undefined> {

@@ -100,6 +100,7 @@ export class OperatorRoutes {
 const REFUSALS = {
   'no-such-delivery': json(404, { status: 'no such delivery' }),
   'not-unknown': json(409, { status: 'the outcome of this delivery is not unknown' }),
+  'not-ended': json(409, { status: 'a replica is not through with this delivery yet: try again' }),
   'content-gone': json(409, { status: 'the content of this delivery is not kept any more' }),
   'other-message': json(422, { status: 'this delivery replaces another message' }),
 } as const satisfies Record<string, ManagementAnswer>;

@@ -29,7 +29,7 @@ export type Decision = { readonly as: 'delivered'; readonly messageId: number } 
 /** What became of an operator's decision. */
 export type Resolution =
   | { readonly kind: 'resolved'; readonly delivery: Delivery; readonly state: 'done' | 'not-sent' }
-  | { readonly kind: 'no-such-delivery' | 'not-unknown' | 'content-gone' | 'other-message' };
+  | { readonly kind: 'no-such-delivery' | 'not-unknown' | 'not-ended' | 'content-gone' | 'other-message' };
 
 /** Mostly an answer was lost, and the message is there: whoever waits for it hears so early. */
 const FIRST_LOOK_AFTER_MS = 5_000;
@@ -50,6 +50,14 @@ const MOST_BACKOFF_MS = 3_600_000;
 const TWIN_ENDS_WITHIN_MS = 10_000;
 /** Twins are looked for among what is being sent right now: more than all replicas send at once. */
 const MOST_TWINS = 1_000;
+
+/** Whoever has sent one has mostly put it aside by then. */
+const PUT_ASIDE_WITHIN_MS = 5_000;
+
+/** Undoes a transaction: a replica that lives has not put the delivery aside yet. */
+class NotEnded extends Error {
+  override readonly name = 'NotEnded';
+}
 
 /** As the indexes have them: settled rows cost nothing here. */
 const OPEN = {
@@ -111,12 +119,11 @@ export class UnknownDeliveries {
   /** Writes down what a look has shown. */
   async conclude(look: Look, sighting: Sighting): Promise<Conclusion> {
     const { id } = look.delivery;
-    const conclusion = await this.ledger.database.transaction(async (queries) => {
-      // Two deliveries of the same message must not claim the same record: of all replicas one concludes at a time.
-      await queries.query('select id from bff.finding where id = 1 for update');
-      const delivery = await this.#lockUnknown(queries, look);
-      if (delivery === undefined) return 'overtaken';
-      return this.#conclude(queries, look, delivery, sighting);
+    const conclusion = await this.#unlessOvertaken(look, (queries, delivery) =>
+      this.#conclude(queries, look, delivery, sighting),
+    ).catch((error: unknown) => {
+      if (!(error instanceof NotEnded)) throw error;
+      return this.#unlessOvertaken(look, (queries) => this.#postpone(queries, look, PUT_ASIDE_WITHIN_MS));
     });
     if (conclusion === 'found' || conclusion === 'not-sent') this.#tell(id);
     return conclusion;
@@ -124,23 +131,12 @@ export class UnknownDeliveries {
 
   /** Writes down what an operator has found out. */
   async resolve(id: string, decision: Decision): Promise<Resolution> {
-    const resolution = await this.ledger.database.transaction(async (queries): Promise<Resolution> => {
-      const delivery = await this.ledger.lock(queries, id);
-      if (delivery === undefined) return { kind: 'no-such-delivery' };
-      if (delivery.state !== 'unknown') return { kind: 'not-unknown' };
-      if (decision.as === 'not-sent') {
-        // Without its content it cannot be sent, and says nothing of any use any more.
-        if (delivery.mode === 'async' && delivery.content === undefined) return { kind: 'content-gone' };
-        await this.#notSent(queries, delivery, true);
-        return { kind: 'resolved', delivery, state: 'not-sent' };
-      }
-      const { messageId } = decision;
-      if (delivery.operation === 'replace' && delivery.messageId !== messageId)
-        return { kind: 'other-message' };
-      if (delivery.content === undefined) return { kind: 'content-gone' };
-      await this.#done(queries, delivery, delivery.content, { id: messageId, updatedAt: null });
-      return { kind: 'resolved', delivery, state: 'done' };
-    });
+    const resolution = await this.ledger.database
+      .transaction((queries) => this.#resolve(queries, id, decision))
+      .catch((error: unknown): Resolution => {
+        if (error instanceof NotEnded) return { kind: 'not-ended' };
+        throw error;
+      });
     if (resolution.kind === 'resolved') this.#tell(id);
     return resolution;
   }
@@ -157,6 +153,36 @@ export class UnknownDeliveries {
   /** Of a delivery whose content is kept: where it belongs. */
   messageOf({ content }: Delivery): Omit<NexudusMessage, 'Content'> | undefined {
     return content === undefined ? undefined : this.performer.message({ content });
+  }
+
+  async #resolve(queries: Queries, id: string, decision: Decision): Promise<Resolution> {
+    const delivery = await this.ledger.lock(queries, id);
+    if (delivery === undefined) return { kind: 'no-such-delivery' };
+    if (delivery.state !== 'unknown') return { kind: 'not-unknown' };
+    if (decision.as === 'not-sent') {
+      // Without its content it cannot be sent, and says nothing of any use any more.
+      if (delivery.mode === 'async' && delivery.content === undefined) return { kind: 'content-gone' };
+      await this.#notSent(queries, delivery, true);
+      return { kind: 'resolved', delivery, state: 'not-sent' };
+    }
+    const { messageId } = decision;
+    if (delivery.operation === 'replace' && delivery.messageId !== messageId)
+      return { kind: 'other-message' };
+    if (delivery.content === undefined) return { kind: 'content-gone' };
+    await this.#done(queries, delivery, delivery.content, { id: messageId, updatedAt: null });
+    return { kind: 'resolved', delivery, state: 'done' };
+  }
+
+  #unlessOvertaken(
+    look: Look,
+    work: (queries: Queries, delivery: Delivery) => Promise<Conclusion>,
+  ): Promise<Conclusion> {
+    return this.ledger.database.transaction(async (queries) => {
+      // Two deliveries of the same message must not claim the same record: of all replicas one concludes at a time.
+      await queries.query('select id from bff.finding where id = 1 for update');
+      const delivery = await this.#lockUnknown(queries, look);
+      return delivery === undefined ? 'overtaken' : work(queries, delivery);
+    });
   }
 
   async #conclude(
@@ -220,7 +246,11 @@ export class UnknownDeliveries {
     await this.line.withdraw(queries, delivery.id);
   }
 
-  /** What somebody waited for is as if it had never been; what was handed over waits for its turn once more. */
+  /**
+   * What somebody waited for is as if it had never been; what was handed over waits for its turn once more.
+   *
+   * @throws NotEnded
+   */
   async #notSent(queries: Queries, delivery: Delivery, anew: boolean): Promise<void> {
     const { id, mode, caller, session, messageId } = delivery;
     if (mode === 'sync') {
@@ -228,8 +258,8 @@ export class UnknownDeliveries {
       return;
     }
     await this.ledger.reopen(queries, delivery, anew);
-    await this.line.withdraw(queries, id);
-    await this.line.enter(queries, { deliveryId: id, caller, session, message: messageId });
+    const ticket = { deliveryId: id, caller, session, message: messageId };
+    if (!(await this.line.enterAgain(queries, ticket))) throw new NotEnded();
   }
 
   #tell(id: string): void {

@@ -46,6 +46,12 @@ export abstract class DeliveryLine {
 
   /** Puts a delivery at the end of its caller's, in the transaction that accepts it. */
   abstract enter(transaction: Queries, ticket: DeliveryTicket): Promise<Standing>;
+  /**
+   * Lets one wait that was not sent after all, in the transaction that says so: in the place in which it holds up its
+   * session, so that nothing overtakes it, or at the end where it has none any more. False while a replica that lives
+   * may be sending it: nothing is changed then.
+   */
+  abstract enterAgain(transaction: Queries, ticket: DeliveryTicket): Promise<boolean>;
   /** Gives the place of one that waits to another: the later of two updates of one message. False if it has begun. */
   abstract replace(transaction: Queries, deliveryId: string, byDeliveryId: string): Promise<boolean>;
   /**
