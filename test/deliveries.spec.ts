@@ -234,6 +234,31 @@ describe('a write that is handed over', () => {
     expect(await one.when(accepted, 'done')).toMatchObject({ attempts: 2 });
   });
 
+  it('steps aside when it is blocked again and again while others pass', async () => {
+    const one = await startReplica(databaseEnvironment(await postgres.createDatabase()), {});
+    const inSession = { ...MESSAGE, sessionId: 42 };
+    const blocked = await one.create({ ...inSession, content: 'sandbox:edge-403' }, ASYNC);
+    const behind = await one.create(inSession, ASYNC);
+    const over = new AbortController();
+    const others = (async () => {
+      while (!over.signal.aborted) {
+        expect((await one.create(MESSAGE)).status).toBe(201);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    })();
+    const rejected = await one.when(blocked, 'rejected').finally(() => {
+      over.abort();
+    });
+    await others;
+    expect(rejected).toMatchObject({
+      outcome: 'rejected',
+      problem: { status: 422, outcome: 'rejected', retryable: false },
+    });
+    // As long as others pass it is not given up sooner, and hardly later.
+    expect([10, 11, 12]).toContain(rejected['attempts']);
+    await one.when(behind, 'done');
+  });
+
   it('reads first what a restricted caller replaces', async () => {
     const { one, sandbox } = await start();
     const own = sandbox.seed({ BusinessId: 2, Content: 'old', CoworkerMessageId: 5 });

@@ -3,6 +3,7 @@ import type { KeptAnswer, WorkRecord } from '../idempotency/idempotency.store.js
 import { DeliveryPerformer, type Failure, type Way, type Work } from '../ledger/delivery.performer.js';
 import { isNexudusError } from '../nexudus/nexudus.errors.js';
 import type { NexudusMessage, WriteContext, WriteReceipt } from '../nexudus/write.js';
+import { Problem } from '../problem-details/problem.js';
 import { ProblemResponder } from '../problem-details/problem.responder.js';
 import { toProblem } from '../problem-details/to-problem.js';
 import type { ChatMessageRepresentation } from './chat-message.dto.js';
@@ -11,6 +12,9 @@ import { ChatMessagesService } from './chat-messages.service.js';
 import { toAnswer, toProblemAnswer } from './kept-answers.js';
 import { personalOf, readContent } from './work-record.js';
 import { callerName } from '../client-auth/caller.js';
+
+const BLOCKED =
+  'The firewall in front of Nexudus blocks this message again and again, and lets others pass. It was not written.';
 
 /** Sends chat messages that were handed over, as if their callers waited for them. */
 @Injectable()
@@ -34,13 +38,18 @@ export class ChatMessagePerformer extends DeliveryPerformer {
 
   override failed(failure: unknown, { operation, content }: Work, attempts: number): Failure {
     const problem = toProblem(failure, attempts > 0 ? operation : undefined);
+    const { request } = readContent(content);
+    const answerOf = (of: Problem): KeptAnswer => toProblemAnswer(of, this.responder.textFor(of, request));
     return {
       outcome: problem.outcome,
-      answer: toProblemAnswer(problem, this.responder.textFor(problem, readContent(content).request)),
+      answer: answerOf(problem),
       retryAfterMs: problem.occurrence.retryAfterMs,
       concernsAll:
         isNexudusError(failure) &&
         (failure.code === 'access-denied' || failure.code === 'upstream-unavailable'),
+      ifBlocked: isEdgeBlock(failure)
+        ? answerOf(new Problem('validation-failed', { detail: BLOCKED, outcome: 'rejected' }))
+        : undefined,
     };
   }
 
@@ -61,4 +70,8 @@ export class ChatMessagePerformer extends DeliveryPerformer {
   override personal({ content }: Work): WorkRecord['personal'] {
     return personalOf(readContent(content).message);
   }
+}
+
+function isEdgeBlock(failure: unknown): boolean {
+  return isNexudusError(failure) && failure.code === 'access-denied' && failure.reason === 'edge-blocked';
 }

@@ -20,6 +20,8 @@ export interface Failure {
   readonly retryAfterMs: number | undefined;
   /** It says as much of all other work: the account is refused, say. */
   readonly concernsAll: boolean;
+  /** Where something in front of Nexudus blocked it: the answer, once that turns out to be meant for this work alone. */
+  readonly ifBlocked: KeptAnswer | undefined;
 }
 
 /** Knows what was handed over, and how to send it. A port: the ledger keeps it without knowing what it is. */

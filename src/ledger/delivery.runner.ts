@@ -12,6 +12,7 @@ import type { Lifecycle } from '../observability/lifecycle.js';
 import type { Metrics } from '../observability/metrics.js';
 import { NO_SPAN } from '../observability/tracer.js';
 import type { Background } from './background.js';
+import type { BlockedDeliveries } from './blocked-deliveries.js';
 import { BorrowedPlace } from './borrowed-place.js';
 import type { DeliveryPerformer, Failure } from './delivery.performer.js';
 import type { Followers } from './followers.js';
@@ -48,6 +49,7 @@ export class DeliveryRunner implements DeliveryServer {
     private readonly ledger: Ledger,
     private readonly orphans: Orphans,
     private readonly followers: Followers,
+    private readonly blocked: BlockedDeliveries,
     private readonly performer: DeliveryPerformer,
     private readonly settlements: Settlements,
     private readonly background: Background,
@@ -141,6 +143,7 @@ export class DeliveryRunner implements DeliveryServer {
         effort,
         span: NO_SPAN,
       });
+      this.blocked.forget(delivery.id);
       if (await this.#settle(taken, { state: 'done', answer }, effort)) place.leave();
       else await this.#retreat(place, 0);
     } catch (error) {
@@ -153,12 +156,16 @@ export class DeliveryRunner implements DeliveryServer {
   async #fail(
     taken: Taken & { kind: 'taken' },
     place: DeliveryPlace,
-    { outcome, answer, retryAfterMs, concernsAll }: Failure,
+    { outcome, answer, retryAfterMs, concernsAll, ifBlocked }: Failure,
     effort: { readonly attempts: number },
   ): Promise<void> {
     const { delivery, hold } = taken;
-    if (outcome === 'rejected') {
-      if (await this.#settle(taken, { state: 'rejected', answer }, effort)) place.leave();
+    if (ifBlocked === undefined) this.blocked.forget(delivery.id);
+    // Of one that may have been run before, nobody can say that it was not written.
+    const isGivenUp = ifBlocked !== undefined && !hold.wasSent && this.blocked.isMeant(delivery.id);
+    if (outcome === 'rejected' || isGivenUp) {
+      const settlement = { state: 'rejected', answer: isGivenUp ? ifBlocked : answer } as const;
+      if (await this.#settle(taken, settlement, effort)) place.leave();
       else await this.#retreat(place, 0);
       return;
     }

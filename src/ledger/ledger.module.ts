@@ -16,10 +16,12 @@ import { AccessTokenSource } from '../nexudus/access-token.source.js';
 import { Circuit } from '../nexudus/circuit.js';
 import { DELIVERY_LINE, DeliveryLine } from '../nexudus/delivery.line.js';
 import { NexudusModule } from '../nexudus/nexudus.module.js';
+import { Passages } from '../nexudus/passages.js';
 import { AppLogger } from '../observability/app-logger.js';
 import { Lifecycle } from '../observability/lifecycle.js';
 import { Metrics } from '../observability/metrics.js';
 import { Background } from './background.js';
+import { BlockedDeliveries } from './blocked-deliveries.js';
 import { Deliveries } from './deliveries.js';
 import { DeliveryPerformer } from './delivery.performer.js';
 import { DeliveryRunner } from './delivery.runner.js';
@@ -101,11 +103,17 @@ export class LedgerModule implements BeforeApplicationShutdown, OnApplicationShu
           useFactory: (...parts: ConstructorParameters<typeof Orphans>) => new Orphans(...parts),
         },
         {
+          provide: BlockedDeliveries,
+          inject: [Passages],
+          useFactory: (passages: Passages) => new BlockedDeliveries(passages),
+        },
+        {
           provide: DeliveryRunner,
           inject: [
             Ledger,
             Orphans,
             Followers,
+            BlockedDeliveries,
             DeliveryPerformer,
             Settlements,
             Background,

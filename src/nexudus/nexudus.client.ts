@@ -11,6 +11,7 @@ import { isNexudusError, OutcomeUnknown } from './nexudus.errors.js';
 import { MESSAGES_PATH, MessageReader } from './message.reader.js';
 import { callEnd } from './paced-call.js';
 import type { Place, Slot } from './pacer.js';
+import { Passages } from './passages.js';
 import { decide } from './retry.policy.js';
 import { isAboutTag, SystemIdTag } from './system-id.tag.js';
 import { UpstreamTransport } from './upstream.transport.js';
@@ -37,6 +38,7 @@ export class NexudusClient {
     private readonly refusals: AccountRefusals,
     private readonly reader: MessageReader,
     private readonly tagging: SystemIdTag,
+    private readonly passages: Passages,
     private readonly config: NexudusConfig,
     private readonly clock: Clock,
     private readonly log: AppLogger,
@@ -215,7 +217,10 @@ export class NexudusClient {
   }
 
   #note(operation: WriteOperation, verdict: Verdict, { requestId, effort, span }: WriteContext): void {
-    if (verdict.kind === 'done' || verdict.kind === 'rejected' || verdict.kind === 'not-found') return;
+    if (verdict.kind === 'done' || verdict.kind === 'rejected' || verdict.kind === 'not-found') {
+      this.passages.passed();
+      return;
+    }
     const reason = 'reason' in verdict ? verdict.reason : undefined;
     this.log.warn(
       {

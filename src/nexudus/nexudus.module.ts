@@ -17,6 +17,7 @@ import { NexudusClient } from './nexudus.client.js';
 import { NexudusSignals } from './nexudus.signals.js';
 import { PacedCalls } from './paced-call.js';
 import { Pacer, SHARED_PACER } from './pacer.js';
+import { Passages } from './passages.js';
 import { SystemIdTag } from './system-id.tag.js';
 import { TokenEndpoint } from './token.endpoint.js';
 import { SHARED_TOKEN_VAULT, TokenVault } from './token.vault.js';
@@ -87,6 +88,7 @@ class UpstreamPoolModule implements OnApplicationShutdown {
     AccountRefusals,
     MessageFinder,
     MessageReader,
+    Passages,
     SystemIdTag,
     WriteTurns,
     TokenEndpoint,
@@ -121,6 +123,6 @@ class UpstreamPoolModule implements OnApplicationShutdown {
         new Circuit(clock, log, async () => (await account.ask(tokens.current)) !== 'no-answer'),
     },
   ],
-  exports: [NexudusClient, AccessTokenSource, Circuit, MessageFinder, Pacer, SystemIdTag],
+  exports: [NexudusClient, AccessTokenSource, Circuit, MessageFinder, Pacer, Passages, SystemIdTag],
 })
 export class NexudusModule {}
