@@ -217,13 +217,14 @@ export class SharedLine implements GateWork, LineRoom {
     const lanes = await readLanes(this.database.query.bind(this.database));
     const turns = turnsOf(lanes);
     const calls = waitingCalls(lanes);
-    const { view, presentMs } = this.quota;
-    for (const { delivery_id: deliveryId, lane, caller, own: ownAhead } of rows) {
-      const { ahead, own } = aheadOf(turns, lane, Number(ownAhead));
-      const dueAtMs = view.writeAtMs({ caller, ahead, ownAhead: own, calls });
-      standings.set(deliveryId, { position: ahead + 1, estimatedInMs: Math.max(0, dueAtMs - presentMs) });
-    }
-    return standings;
+    return this.quota.forecast((view, presentMs) => {
+      for (const { delivery_id: deliveryId, lane, caller, own: ownAhead } of rows) {
+        const { ahead, own } = aheadOf(turns, lane, Number(ownAhead));
+        const dueAtMs = view.writeAtMs({ caller, ahead, ownAhead: own, calls });
+        standings.set(deliveryId, { position: ahead + 1, estimatedInMs: Math.max(0, dueAtMs - presentMs) });
+      }
+      return standings;
+    });
   }
 
   serve(server: DeliveryServer): void {

@@ -40,13 +40,13 @@ export class SharedQuota {
   #lastSeq = 0;
   #throttledAt = 0;
   #truthMs = 0;
-  #viewEventMs: number | undefined;
+  #viewMs: number | undefined;
   #anchor = { databaseMs: 0, localMs: 0 };
 
   constructor(limits: PacerLimits, clock: Clock) {
     this.#clock = clock;
     this.#truth = new Folded(new Quota(limits, { nowMs: () => this.#truthMs }));
-    this.#view = new Folded(new Quota(limits, { nowMs: () => this.#viewEventMs ?? this.presentMs }));
+    this.#view = new Folded(new Quota(limits, { nowMs: () => this.#viewMs ?? this.presentMs }));
   }
 
   /** Decides; to be asked while the gate is held. */
@@ -80,6 +80,17 @@ export class SharedQuota {
     return databaseMs + this.#clock.nowMs() - localMs;
   }
 
+  /** Forecasts for many as of one moment: one forecast then serves them all. */
+  forecast<T>(work: (view: Quota, presentMs: number) => T): T {
+    const { presentMs } = this;
+    this.#viewMs = presentMs;
+    try {
+      return work(this.view, presentMs);
+    } finally {
+      this.#viewMs = undefined;
+    }
+  }
+
   /** The database's clock shows this, or did a moment ago. */
   observe(databaseMs: number): void {
     this.#anchor = { databaseMs, localMs: this.#clock.nowMs() };
@@ -106,9 +117,9 @@ export class SharedQuota {
     } else this.#open.delete(event.call);
     this.#truthMs = Math.max(this.#truthMs, event.atMs);
     this.#truth.fold(event);
-    this.#viewEventMs = event.atMs;
+    this.#viewMs = event.atMs;
     this.#view.fold(event);
-    this.#viewEventMs = undefined;
+    this.#viewMs = undefined;
   }
 }
 
