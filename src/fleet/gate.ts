@@ -207,10 +207,15 @@ export class Gate {
     return seq;
   }
 
-  /** The one that goes next, of those who may; `undefined` when there is none. */
-  async next(lanes: readonly string[]): Promise<NextTicket | undefined> {
+  /**
+   * The one that goes next, of those who may; `undefined` when there is none.
+   *
+   * @param inHands only one that some replica has in hand already: not a delivery that waits for one
+   */
+  async next(lanes: readonly string[], inHands: boolean): Promise<NextTicket | undefined> {
+    const statement = inHands ? NEXT_IN_HANDS : NEXT_TICKET;
     for (let from = 0; from < lanes.length; from += LANES_AT_ONCE) {
-      const [row] = await this.#query<TicketRow & Record<string, unknown>>(NEXT_TICKET, [
+      const [row] = await this.#query<TicketRow & Record<string, unknown>>(statement, [
         lanes.slice(from, from + LANES_AT_ONCE),
       ]);
       if (row) return ticketOf(row);
@@ -474,11 +479,20 @@ export function isWaiting(state: TicketState): boolean {
 }
 
 /** Of each lane the first that may go, in the order of the lanes: as many look-ups in an index as lanes are passed. */
-export const NEXT_TICKET = `select t.* from unnest($1::text[]) with ordinality as l (name, place)
-  cross join lateral (select ${TICKET} from bff.line
-    where lane = l.name and state = 'wants' and after_session is null and after_message is null
-    order by seq limit 1) as t
-  order by l.place limit 1`;
+export const NEXT_TICKET = nextTicketWhere(
+  "state = 'wants' and after_session is null and after_message is null",
+);
+/** The same of those that some replica has in hand. */
+export const NEXT_IN_HANDS = nextTicketWhere(
+  "state = 'wants' and after_session is null and after_message is null and replica is not null",
+);
+
+function nextTicketWhere(condition: string): string {
+  return `select t.* from unnest($1::text[]) with ordinality as l (name, place)
+    cross join lateral (select ${TICKET} from bff.line
+      where lane = l.name and ${condition} order by seq limit 1) as t
+    order by l.place limit 1`;
+}
 
 const NO_FORMERS: Formers = { session: undefined, message: undefined, dueAtMs: -Infinity };
 

@@ -411,7 +411,7 @@ export class SharedLine implements GateWork, LineRoom {
       const ticket = await this.#next(turn, deliverable > 0);
       if (ticket === undefined) break;
       const kind: CallKind = ticket.lane === CALLS_LANE ? 'call' : 'write';
-      if (ticket.deliveryId !== undefined) deliverable -= 1;
+      if (ticket.replica === undefined) deliverable -= 1;
       const owner = ticket.replica ?? turn.replica;
       const call = turn.begin(kind, owner, kind === 'write' ? ticket.caller : undefined);
       await gate.grant(ticket, call, owner);
@@ -466,16 +466,18 @@ export class SharedLine implements GateWork, LineRoom {
     const { truth } = quota;
     if (!truth.allows('call', gate.nowMs)) return undefined;
     if ((await gate.waitingIn(CALLS_LANE)) > 0) {
-      const call = await gate.next([CALLS_LANE]);
+      const call = await gate.next([CALLS_LANE], true);
       if (call !== undefined) return call;
     }
     if (!truth.allows('write', gate.nowMs)) return undefined;
     const lanes = await gate.lanes();
     for (const { caller } of lanes) truth.see(caller);
-    const mayGo = lanes.filter(
-      ({ name, caller }) => (mayDeliver || !name.endsWith(DELIVERIES_SUFFIX)) && truth.allowsCaller(caller),
+    const mayGo = lanes.filter(({ caller }) => truth.allowsCaller(caller));
+    // A delivery that this replica, or another, has in hand goes on, whoever has no hand free for one more.
+    return gate.next(
+      mayGo.map(({ name }) => name),
+      !mayDeliver,
     );
-    return gate.next(mayGo.map(({ name }) => name));
   }
 
   /** Until the quota, or the end of a rest, may let somebody go. */
@@ -762,9 +764,9 @@ function dueOf(quota: Quota, { dueAtMs }: Formers, position: Parameters<Quota['w
   return Math.max(quota.writeAtMs(position), dueAtMs + quota.latencyMs + TIMER_GRAIN_MS);
 }
 
-/** Whether a replica that lives may be sending it. */
-async function isInHands(gate: Gate, { state, replica }: Ticket): Promise<boolean> {
-  if (state !== 'granted') return false;
+/** Whether a replica that lives may be sending it, or waits for a slot to send it once more. */
+async function isInHands(gate: Gate, { replica }: Ticket): Promise<boolean> {
+  if (replica === undefined) return false;
   const rows = await gate.query('select 1 from bff.replica where id = $1', [replica]);
   return rows.length > 0;
 }

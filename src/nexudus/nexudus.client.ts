@@ -73,11 +73,16 @@ export class NexudusClient {
     revise: Revise | undefined,
   ): Promise<WriteReceipt> {
     this.circuit.check();
-    const place = context.place ?? (await this.turns.admit(message, context));
+    const { place: given } = context;
+    const place = given ?? (await this.turns.admit(message, context, revise === undefined));
     try {
-      const revised =
-        revise && message.Id !== undefined ? revise(await this.reader.read(message.Id, context)) : message;
-      return await this.#attempt(operation, revised, place, context);
+      if (revise === undefined || message.Id === undefined) {
+        return await this.#attempt(operation, message, place, context);
+      }
+      // A slot that it has already would be in the way of the read, for which there may be no other.
+      given?.requestSlot(giveBack, () => undefined);
+      const record = await this.reader.read(message.Id, context);
+      return await this.#attempt(operation, revise(record), place, context);
     } finally {
       place.leave();
     }
@@ -234,6 +239,10 @@ export class NexudusClient {
       'An attempt at Nexudus failed',
     );
   }
+}
+
+function giveBack(slot: Slot): void {
+  slot.end({ kind: 'not-sent' });
 }
 
 /** Whether an error says that this attempt left nothing behind; an earlier one may have. */

@@ -24,11 +24,16 @@ export class WriteTurns {
   /**
    * Takes a write in.
    *
+   * @param wantsSlot whether it would be sent at once if it got a slot: nothing else is to be asked of Nexudus before
    * @throws QuotaExhausted when its turn would come too late
    */
-  async admit(message: NexudusMessage, { caller, deadline }: WriteContext): Promise<Place> {
+  async admit(
+    message: NexudusMessage,
+    { caller, deadline }: WriteContext,
+    wantsSlot: boolean,
+  ): Promise<Place> {
     const session = sessionName(message);
-    const isReady = this.tokens.current !== undefined;
+    const isReady = wantsSlot && this.tokens.current !== undefined;
     try {
       const place = await this.pacer.admit({ caller, session, message: message.Id, deadline, isReady });
       this.metrics.quotaAdmitted.inc();

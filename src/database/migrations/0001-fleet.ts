@@ -67,6 +67,8 @@ create table bff.line (
 );
 create index line_next on bff.line (lane, seq)
   where state = 'wants' and after_session is null and after_message is null;
+create index line_next_in_hands on bff.line (lane, seq)
+  where state = 'wants' and after_session is null and after_message is null and replica is not null;
 create index line_waiting on bff.line (lane, seq) where state in ('admitted', 'wants', 'resting');
 create index line_replica on bff.line (replica) where replica is not null;
 create index line_until on bff.line (until_ms) where until_ms is not null;
