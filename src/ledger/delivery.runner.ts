@@ -35,6 +35,8 @@ const LONGEST_REST_MS = 60_000;
  * holds up what comes after it.
  */
 const MOST_ATTEMPTS_UNKNOWN = 5 * MAX_FAILURES;
+/** What a fault of ours has kept from being sent, a ledger key that is missing, say, keeps its place. */
+const AFTER_FAULT_MS = 30_000;
 /** Whoever waits for the answer does not wait for our books. */
 const PATIENCE_MS = 1_000;
 
@@ -84,7 +86,7 @@ export class DeliveryRunner implements DeliveryServer {
     const run = this.#run(deliveryId, place)
       .catch((error: unknown) => {
         this.log.error({ delivery: deliveryId, err: error }, 'A fault of this service at a delivery');
-        place.leave();
+        return this.#retreat(place, AFTER_FAULT_MS);
       })
       .finally(() => this.#running.delete(run));
     this.#running.add(run);

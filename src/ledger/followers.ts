@@ -54,7 +54,8 @@ export class Followers {
        order by accepted_at, id for update`,
       [id],
     );
-    return rows.map((row) => this.ledger.read(row));
+    // One that cannot be opened ends like the others: what became of them must not get lost for it.
+    return rows.map((row) => this.ledger.readWhatOpens(row, () => undefined));
   }
 
   /**

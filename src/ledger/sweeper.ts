@@ -1,9 +1,10 @@
 import type { Clock } from '../clock/clock.js';
 import { DatabaseUnavailable } from '../database/database.errors.js';
-import type { Queries } from '../database/database.js';
+import type { Queries, Row } from '../database/database.js';
 import type { DeliveryLine } from '../nexudus/delivery.line.js';
 import type { AppLogger } from '../observability/app-logger.js';
 import type { Metrics } from '../observability/metrics.js';
+import type { Delivery } from './delivery.js';
 import { DELIVERY_COLUMNS, type Ledger } from './ledger.js';
 import type { Orphans } from './orphans.js';
 import type { Settlements } from './settlements.js';
@@ -73,7 +74,7 @@ export class Sweeper {
       `mode = 'async' and state = 'accepted' and expires_at <= now()
        and (lease_until is null or lease_until <= now()) order by expires_at`,
       async (queries, row) => {
-        const delivery = this.ledger.read(row);
+        const delivery = this.#read(row);
         await this.orphans.expire(queries, delivery);
         await this.line.withdraw(queries, delivery.id);
       },
@@ -84,7 +85,7 @@ export class Sweeper {
     await this.#each(
       'owner is not null and lease_until <= now() order by lease_until',
       async (queries, row) => {
-        const delivery = this.ledger.read(row);
+        const delivery = this.#read(row);
         const { id, mode, state } = delivery;
         if (state === 'sending') await this.orphans.settle(queries, delivery);
         else if (state === 'accepted' && mode === 'sync') await this.ledger.remove(queries, id);
@@ -98,11 +99,15 @@ export class Sweeper {
     );
   }
 
+  /** One that cannot be opened, since its key is gone, must not be in the way of all others. */
+  #read(row: Row): Delivery {
+    return this.ledger.readWhatOpens(row, (error) => {
+      this.log.error({ delivery: row['id'], err: error }, 'A delivery that ends cannot be opened');
+    });
+  }
+
   /** One transaction for each, so that nobody waits for more than one. */
-  async #each(
-    where: string,
-    work: (queries: Queries, row: Readonly<Record<string, unknown>>) => Promise<void>,
-  ): Promise<void> {
+  async #each(where: string, work: (queries: Queries, row: Row) => Promise<void>): Promise<void> {
     for (let done = 0; done < BITE; done += 1) {
       const id = await this.ledger.database.transaction(async (queries) => {
         const [row] = await queries.query(
