@@ -135,12 +135,14 @@ export class DeliveryRunner implements DeliveryServer {
     const work = { ...delivery, content };
     const effort = { attempts: 0, waitMs: 0 };
     const leftMs = (delivery.expiresAtMs ?? Infinity) - delivery.readAtMs;
+    const turnMs = Math.min(TURN_MS, leftMs);
+    const deadline = new Deadline(this.clock, turnMs, this.clock.nowMs(), this.lifecycle);
     const stopRenewing = this.#renew(hold);
     try {
       const answer = await this.performer.perform(work, {
-        place: new BorrowedPlace(place),
+        place: new BorrowedPlace(place, deadline),
         journal: hold,
-        deadline: new Deadline(this.clock, Math.min(TURN_MS, leftMs), this.clock.nowMs(), this.lifecycle),
+        deadline,
         abandoned: this.#stopping,
         effort,
         span: NO_SPAN,

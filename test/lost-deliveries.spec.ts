@@ -75,6 +75,17 @@ describe('a delivery that cannot be opened', () => {
   });
 });
 
+describe('a delivery that waits to be sent once more', () => {
+  it('is given up in time, like those that were never sent', async () => {
+    const { create, sandbox, sql } = await start({ DELIVERY_TTL_S: '3' });
+    sandbox.next({ kind: 'throttle', retryAfter: '600' });
+    const accepted = await create(MESSAGE, ASYNC);
+    await sandbox.waitForCall(({ status }) => status === 409);
+    await shown(sql, `select 1 from bff.delivery where id = $1 and state = 'expired'`, accepted);
+    expect(await sql('select 1 from bff.line')).toEqual([]);
+  });
+});
+
 describe('a delivery whose acceptance got lost', () => {
   it('is not said to be taken on because that was found out twice', async () => {
     const { database } = await TestReplica.start(await postgres.createDatabase());
