@@ -86,6 +86,18 @@ describe('a delivery that waits to be sent once more', () => {
   });
 });
 
+describe('a caller of whom nothing waits', () => {
+  it('leaves no row behind', async () => {
+    const { create, sql } = await start();
+    const accepted = await create(MESSAGE, ASYNC);
+    await shown(sql, `select 1 from bff.delivery where id = $1 and state = 'done'`, accepted);
+    while ((await sql('select 1 from bff.backlog')).length > 0)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    const [total] = await sql('select sum(waiting)::integer as waiting from bff.backlog_total');
+    expect(total).toEqual({ waiting: 0 });
+  });
+});
+
 describe('a delivery whose acceptance got lost', () => {
   it('is not said to be taken on because that was found out twice', async () => {
     const { database } = await TestReplica.start(await postgres.createDatabase());

@@ -66,6 +66,11 @@ export class Sweeper {
          select id from bff.delivery where keep_until <= now() order by keep_until limit ${BITE}
          for update skip locked)`,
     );
+    // A caller that is gone would be counted for ever; one that comes again is counted anew.
+    await database.query(
+      `delete from bff.backlog where caller in (
+         select caller from bff.backlog where waiting = 0 limit ${BITE} for update skip locked)`,
+    );
     await this.#count();
   }
 
