@@ -76,6 +76,23 @@ describe('deliveries that have to be sent once more', () => {
   });
 });
 
+describe('many that hand over at once', () => {
+  it('leave the database to those who send, and are all taken on', async () => {
+    const { create, manage } = await start({ NEXUDUS_WRITE_LIMITS: '60/1m', LOG_LEVEL: 'error' });
+    expect((await create(MESSAGE)).status).toBe(201);
+    const handedOver = Promise.all(
+      Array.from({ length: 900 }, () => create(MESSAGE, { prefer: 'respond-async' })),
+    );
+    const answered: unknown[] = [];
+    void handedOver.then((answers) => answered.push(...answers));
+    while (answered.length === 0) {
+      expect((await manage('/health/ready')).status).toBe(200);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect((await handedOver).filter(({ status }) => status !== 202)).toEqual([]);
+  }, 60_000);
+});
+
 async function enter({ deliveries, database }: TestReplica, deliveryId: string): Promise<void> {
   const ticket = { deliveryId, caller: 'caller', session: undefined, message: undefined };
   await database.transaction((transaction) => deliveries.enter(transaction, ticket));

@@ -19,12 +19,18 @@ import {
 } from './deliveries.js';
 import { type Delivery, type DeliveryState, isOpen } from './delivery.js';
 import type { DeliveryPerformer } from './delivery.performer.js';
+import { FewAtATime } from './few-at-a-time.js';
 import type { Followers } from './followers.js';
 import { DELIVERY_COLUMNS, isFree, type Ledger } from './ledger.js';
 import type { Settlements, Watcher } from './settlements.js';
 import { withPersonal } from './stored-answer.js';
 
 const NOT_SOONER_MS = 1_000;
+/**
+ * They wait for each other at the end of the line all the same, each with a connection: the others are for those who
+ * send, and for the lease.
+ */
+const ACCEPTED_AT_ONCE = 3;
 const CERTAINTY_TRIES = 5;
 const CERTAINTY_EVERY_MS = 500;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -47,6 +53,8 @@ class PlaceNeeded extends Error {
 
 /** Deliveries in the ledger and in the line of all replicas. */
 export class PgDeliveries extends Deliveries {
+  readonly #accepting = new FewAtATime(ACCEPTED_AT_ONCE);
+
   constructor(
     private readonly ledger: Ledger,
     private readonly followers: Followers,
@@ -62,8 +70,8 @@ export class PgDeliveries extends Deliveries {
 
   override async accept(handOver: HandOver): Promise<Acceptance> {
     const id = randomUUID();
-    const acceptance = await this.ledger.database
-      .transaction((queries) => this.#accept(queries, id, handOver))
+    const acceptance = await this.#accepting
+      .run(() => this.ledger.database.transaction((queries) => this.#accept(queries, id, handOver)))
       .catch(async (error: unknown) => {
         throw error instanceof BacklogFull ? await this.#tooMany(error) : error;
       })
