@@ -417,6 +417,7 @@ describe('deliveries', () => {
       '?state=new',
       '?cursor=x',
       '?cursor=a&cursor=b',
+      `?cursor=${Buffer.from(`1.${'-'.repeat(36)}`).toString('base64url')}`,
     ]) {
       expect((await one.list(query)).status).toBe(400);
     }

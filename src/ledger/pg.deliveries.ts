@@ -34,7 +34,7 @@ const ACCEPTED_AT_ONCE = 3;
 const CERTAINTY_TRIES = 5;
 const CERTAINTY_EVERY_MS = 500;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const CURSOR = /^(\d{1,17})\.([0-9a-f-]{36})$/;
+const CURSOR = /^(\d{1,17})\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
 /** Undoes the transaction that has found it so. */
 class BacklogFull extends Error {
