@@ -42,7 +42,7 @@ export interface RunningApp {
 /**
  * Builds the service and starts it. Main and the tests both do just this.
  *
- * @throws CredentialsUnusable | ApiKeysUnusable | DatabaseSettingsUnusable when a file that the configuration names is not usable
+ * @throws ConfigError | CredentialsUnusable | ApiKeysUnusable when a file that the configuration names is not usable
  */
 export async function startApp(config: AppConfig, logger: Logger): Promise<RunningApp> {
   const exchanges = new Exchanges();

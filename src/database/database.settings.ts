@@ -1,11 +1,30 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { LEDGER_KEYS_EXPECTED, type LedgerKey, parseLedgerKeys } from '../config/ledger-keys.js';
+import { ConfigError, type ConfigFault } from '../config/load-config.js';
 import { isPostgresUrl } from '../config/postgres-url.js';
 import type { DatabaseConfig } from '../config/sections.js';
 import type { AppLogger } from '../observability/app-logger.js';
 import type { Redactor } from '../observability/redactor.js';
 import { DatabaseSettingsUnusable } from './database.errors.js';
+
+/**
+ * Reads both for once, before anything is built with them.
+ *
+ * @throws ConfigError with the faults of both
+ */
+export function checkSettings(config: DatabaseConfig): void {
+  const faults = [readUrl, readLedgerKeys].flatMap((read): ConfigFault[] => {
+    try {
+      read(config);
+      return [];
+    } catch (error) {
+      if (!(error instanceof DatabaseSettingsUnusable)) throw error;
+      return [{ variable: error.variable, expected: error.expected }];
+    }
+  });
+  if (faults.length > 0) throw new ConfigError(faults);
+}
 
 /**
  * Where the database is. Of a file what it says at the moment, and where that cannot be used what it said before.
