@@ -493,6 +493,7 @@ describe('the service', () => {
     proxy.cut();
     const service = await startService({ env: databaseEnvironment(proxy.url) });
     expect(await ready(service)).toBe(503);
+    expect((await service.manage('/health/ready')).json).toEqual({ status: 'unready' });
     expect((await service.manage('/health/live')).status).toBe(200);
     expect(await up(service)).toBe('nexudus_database_up{backend="postgres"} 0');
     expect((await service.manage('/info')).json['database']).toEqual({
@@ -635,8 +636,15 @@ describe('the service', () => {
     const failure = await failureOf(
       startService({ env: { ...Object.fromEntries(kept), [variable]: value } }),
     );
-    expect(failure).toMatchObject({ name: 'DatabaseSettingsUnusable', variable });
+    expect(failure).toMatchObject({ name: 'ConfigError', faults: [{ variable }] });
     expect(inspect(failure)).not.toContain('canary');
+  });
+
+  it('says of both files what is wrong with them', async () => {
+    const env = { DATABASE_URL_FILE: '/nonexistent', LEDGER_KEYS_FILE: '/nonexistent' };
+    expect(await failureOf(startService({ env }))).toMatchObject({
+      faults: [{ variable: 'DATABASE_URL_FILE' }, { variable: 'LEDGER_KEYS_FILE' }],
+    });
   });
 
   function said({ log }: TestService, begin: string): number {

@@ -279,10 +279,10 @@ export class TokenSession {
     // A Retry-After of a day would be a day without a token: it is tried again before.
     const waitMs = Math.max(Math.min(retryAfterMs ?? 0, LONGEST_STANDSTILL_MS), backoff);
     this.#standStill(waitMs, (afterMs) => new UpstreamUnavailable('no-token', afterMs));
-    this.log.warn(
-      { detail, failures: this.#failures, retryAfterSeconds: waitMs / 1000 },
-      'The token endpoint of Nexudus gave no token',
-    );
+    const fields = { detail, failures: this.#failures, retryAfterSeconds: waitMs / 1000 };
+    if (againWithinMs === undefined) this.log.warn(fields, 'The token endpoint of Nexudus gave no token');
+    // Nexudus was not asked, and what kept it from being asked has been said.
+    else this.log.debug(fields, 'No access token can be had');
     this.observer.unavailable();
   }
 

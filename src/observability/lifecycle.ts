@@ -10,8 +10,9 @@ export class Lifecycle {
   readonly #whenStopping = new Set<() => void>();
   readonly #whenIdle: (() => void)[] = [];
 
-  get state(): 'starting' | 'ready' | 'stopping' {
-    return this.#state;
+  /** As operators see it: `unready` where it has started, and what it stands on is away. */
+  get state(): 'starting' | 'ready' | 'unready' | 'stopping' {
+    return this.#state === 'ready' && !this.isReady ? 'unready' : this.#state;
   }
 
   /** Started, not stopping, and what it stands on is there. */
