@@ -298,6 +298,20 @@ describe('a write that is handed over', () => {
 });
 
 describe('a write with a key', () => {
+  it('is a new one when the time of the key is over, and what was handed over is there still', async () => {
+    const { one, two, sandbox } = await start({ env: { IDEMPOTENCY_TTL_S: '1' } });
+    const key = { 'idempotency-key': 'k' };
+    const first = await one.create(MESSAGE, { ...key, ...ASYNC });
+    await one.when(first, 'done');
+    let again: Answer;
+    do again = await two.create(MESSAGE, { ...key, ...ASYNC });
+    while (again.headers.has('idempotency-replayed'));
+    expect(again.status).toBe(202);
+    expect(await two.when(first, 'done')).toMatchObject({ message: MESSAGE });
+    await one.when(again, 'done');
+    expect(sandbox.writes).toHaveLength(2);
+  });
+
   it('is answered byte for byte the same by every replica', async () => {
     const { one, two, sandbox } = await start();
     const key = { 'idempotency-key': 'k' };

@@ -115,9 +115,11 @@ export class Ledger {
   async #key(queries: Queries, scope: string, lock: '' | 'for update'): Promise<KeyRow | undefined> {
     const [row] = await queries.query<KeyRow>(
       `select id, mode, state, fingerprint, fence, answer, sent_at is not null as was_sent,
-         coalesce(lease_until > now(), false) as is_held, coalesce(keep_until <= now(), false) as is_over
+         coalesce(lease_until > now(), false) as is_held,
+         coalesce(keep_until <= now()
+           or state <> 'unknown' and settled_at <= now() - $2::float8 * interval '1 millisecond', false) as is_over
        from bff.delivery where scope = $1 ${lock}`,
-      [scopeName(scope)],
+      [scopeName(scope), this.idempotency.ttlMs],
     );
     return row;
   }
@@ -125,6 +127,12 @@ export class Ledger {
   /** Whether a body is the one that a key was used with. */
   isSameBody({ fingerprint }: KeyRow, other: string): boolean {
     return this.sealer.names(other).includes(fingerprint);
+  }
+
+  /** Lets a key that is free be used anew. What was handed over with it may be asked for longer than that. */
+  async freeKey(queries: Queries, { id, mode }: KeyRow): Promise<void> {
+    if (mode === 'sync') await this.remove(queries, id);
+    else await queries.query('update bff.delivery set scope = null where id = $1', [id]);
   }
 
   async remove(queries: Queries, id: string): Promise<void> {

@@ -100,7 +100,7 @@ export class PgDeliveries extends Deliveries {
       const row = key && (await ledger.lockKey(queries, key.scope));
       if (key === undefined || row === undefined) continue;
       if (isFree(row)) {
-        await ledger.remove(queries, row.id);
+        await ledger.freeKey(queries, row);
         continue;
       }
       if (!ledger.isSameBody(row, key.fingerprint)) return { kind: 'reused' };

@@ -68,7 +68,7 @@ export class PgIdempotencyStore extends IdempotencyStore {
           const now = this.#known(row, fingerprint, record);
           return now ?? claimed(row, await ledger.takeOver(queries, row, leaseMs));
         }
-        if (row !== undefined) await ledger.remove(queries, row.id);
+        if (row !== undefined) await ledger.freeKey(queries, row);
         const again = await begin(queries);
         if (again !== undefined) return again;
       }
