@@ -445,7 +445,7 @@ describe('deliveries', () => {
     const second = await one.create(inSession, ASYNC);
     const third = await one.create(inSession, ASYNC);
     await one.when(first, 'sending');
-    const cancelled = await two.cancel(second);
+    const cancelled = await two.cancel(second, { 'content-type': 'application/json' });
     expect(cancelled.status).toBe(200);
     expect(cancelled.json).toMatchObject({ state: 'cancelled', outcome: 'not-sent', attempts: 0 });
     for (const delivery of [first, second]) {
