@@ -521,7 +521,7 @@ describe('deliveries', () => {
     await sql(`update bff.delivery set expires_at = now() where id = $1`, [accepted.json['id']]);
     expect(await one.when(accepted, 'expired')).toMatchObject({ outcome: 'not-sent' });
     expect(await sql('select * from bff.line')).toEqual([]);
-    expect(await sql('select waiting from bff.backlog')).toEqual([{ waiting: '0' }]);
+    expect(await sql('select caller from bff.backlog where waiting <> 0')).toEqual([]);
     expect(sandbox.writes).toHaveLength(1);
   });
 });

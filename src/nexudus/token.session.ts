@@ -169,10 +169,11 @@ export class TokenSession {
 
   /** Uses what another replica was issued, as soon as there is word of it. */
   async #adopt(): Promise<void> {
-    // It looks for itself.
-    if (this.#flight !== undefined) return;
-    const known = this.#known(await this.#box.look());
-    if (known?.kind === 'issued' && !this.#stopped) this.#take(known);
+    const kept = await this.#box.look();
+    // A renewal that is under way finds it, too; were it taken here, it would be renewed there at once.
+    if (this.#flight !== undefined || this.#stopped) return;
+    const known = this.#known(kept);
+    if (known?.kind === 'issued') this.#take(known);
   }
 
   /** What is kept says enough where it holds a newer token, or says that nobody is to try now. */
