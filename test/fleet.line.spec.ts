@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { NEXT_TICKET } from '../src/fleet/gate.js';
-import { STANDINGS } from '../src/fleet/shared-line.js';
+import { STANDINGS } from '../src/fleet/pg.delivery.line.js';
 import { Deadline } from '../src/nexudus/deadline.js';
 import { QuotaExhausted } from '../src/nexudus/nexudus.errors.js';
 import { TestPostgres } from './support/postgres.js';

@@ -39,8 +39,8 @@ export class FleetModule {
         { provide: SHARED_PACER, inject: [Fleet], useFactory: ({ line }: Fleet) => new PgPacer(line) },
         {
           provide: DELIVERY_LINE,
-          inject: [Fleet],
-          useFactory: ({ line }: Fleet) => new PgDeliveryLine(line),
+          inject: [Fleet, Database],
+          useFactory: ({ line }: Fleet, database: Database) => new PgDeliveryLine(line, database),
         },
       ],
       exports: [SHARED_PACER, DELIVERY_LINE],

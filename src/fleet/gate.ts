@@ -1,20 +1,16 @@
 import type { Queries } from '../database/database.js';
 import type { CallKind } from '../nexudus/quota.js';
+import { CALLS_LANE, aheadOf, readLanes, type Lane } from './lanes.js';
 import type { EndKind, QuotaEvent } from './shared-quota.js';
-
-/** The lane of calls that are not writes: they go before all others, and take no turns. */
-export const CALLS_LANE = '';
-
-/** Whose turn it is. */
-export interface Lane {
-  readonly name: string;
-  /** As the quota knows it. */
-  readonly caller: string;
-  /** The lowest is the next. */
-  turn: number;
-  /** Tickets without a slot. */
-  waiting: number;
-}
+import {
+  isWaiting,
+  numberOf,
+  TICKET,
+  ticketOf,
+  type NextTicket,
+  type Ticket,
+  type TicketRow,
+} from './ticket.js';
 
 /** Somebody who comes. */
 export interface Comer {
@@ -34,48 +30,8 @@ export interface Formers {
   readonly dueAtMs: number;
 }
 
-/** A ticket that may have a slot now. */
-export interface NextTicket {
-  readonly seq: number;
-  readonly lane: string;
-  readonly caller: string;
-  readonly replica: string | undefined;
-  readonly deliveryId: string | undefined;
-}
-
-export type TicketState = 'admitted' | 'wants' | 'resting' | 'granted' | 'held';
-
-/** A ticket as it stands. */
-export interface Ticket extends NextTicket {
-  readonly state: TicketState;
-  readonly call: number | undefined;
-  readonly session: string | undefined;
-  readonly message: number | undefined;
-  readonly afterSession: number | undefined;
-  readonly afterMessage: number | undefined;
-}
-
-/** States of a ticket that counts as waiting. */
-const WAITING: readonly TicketState[] = ['admitted', 'wants', 'resting'];
 /** In one look, among lanes whose tickets may all have to wait for others of their sessions. */
 const LANES_AT_ONCE = 500;
-
-/** Each column once: `$1` stands for whatever the statement asks for. */
-const TICKET = `seq, lane, caller, replica, delivery_id, session, message, after_session, after_message, state, call`;
-
-interface TicketRow {
-  readonly seq: string;
-  readonly lane: string;
-  readonly caller: string;
-  readonly replica: string | null;
-  readonly delivery_id: string | null;
-  readonly session: string | null;
-  readonly message: string | null;
-  readonly after_session: string | null;
-  readonly after_message: string | null;
-  readonly state: TicketState;
-  readonly call: string | null;
-}
 
 /** The text that makes the database's present, in milliseconds. */
 export const PRESENT_MS = '(extract(epoch from clock_timestamp()) * 1000)::double precision';
@@ -445,39 +401,6 @@ export class Gate {
   }
 }
 
-/** With the gate held or not: they are written by whoever holds it. */
-export async function readLanes(query: Queries['query']): Promise<Lane[]> {
-  const rows = await query<{ name: string; caller: string; turn: string; waiting: number }>(
-    'select name, caller, turn, waiting from bff.lane order by turn',
-  );
-  return rows.map(({ turn, ...lane }) => ({ ...lane, turn: Number(turn) }));
-}
-
-/**
- * How many go before the next ticket of a lane.
- *
- * @param lanes in the order of their turns
- * @param own how many of its own lane do
- */
-export function aheadOf(
-  lanes: readonly Lane[],
-  lane: string,
-  own = lanes.find(({ name }) => name === lane)?.waiting ?? 0,
-): { ahead: number; own: number } {
-  let before = true;
-  let ahead = own;
-  for (const { name, waiting } of lanes) {
-    if (name === lane) before = false;
-    // Whoever is before us in the round has one turn more than us before ours comes.
-    else ahead += Math.min(waiting, before ? own + 1 : own);
-  }
-  return { ahead, own };
-}
-
-export function isWaiting(state: TicketState): boolean {
-  return WAITING.includes(state);
-}
-
 /** Of each lane the first that may go, in the order of the lanes: as many look-ups in an index as lanes are passed. */
 export const NEXT_TICKET = nextTicketWhere(
   "state = 'wants' and after_session is null and after_message is null",
@@ -494,7 +417,7 @@ function nextTicketWhere(condition: string): string {
     order by l.place limit 1`;
 }
 
-const NO_FORMERS: Formers = { session: undefined, message: undefined, dueAtMs: -Infinity };
+export const NO_FORMERS: Formers = { session: undefined, message: undefined, dueAtMs: -Infinity };
 
 interface GateRow {
   readonly last_ms: number;
@@ -508,24 +431,4 @@ interface PresentRow {
   readonly now_ms: number;
   readonly is_alive: boolean;
   readonly until_ms: number | null;
-}
-
-function numberOf(value: string | null | undefined): number | undefined {
-  return value == null ? undefined : Number(value);
-}
-
-function ticketOf(row: TicketRow): Ticket {
-  return {
-    seq: Number(row.seq),
-    lane: row.lane,
-    caller: row.caller,
-    replica: row.replica ?? undefined,
-    deliveryId: row.delivery_id ?? undefined,
-    session: row.session ?? undefined,
-    message: numberOf(row.message),
-    afterSession: numberOf(row.after_session),
-    afterMessage: numberOf(row.after_message),
-    state: row.state,
-    call: numberOf(row.call),
-  };
 }

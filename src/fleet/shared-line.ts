@@ -1,32 +1,23 @@
 import type { Announcements } from '../database/announcements.js';
 import type { Clock } from '../clock/clock.js';
+import { OneAtATime } from '../clock/one-at-a-time.js';
 import { DatabaseUnavailable } from '../database/database.errors.js';
-import type { Database, Queries } from '../database/database.js';
+import type { Database } from '../database/database.js';
 import type { Deadline } from '../nexudus/deadline.js';
-import type { DeliveryServer, DeliveryTicket, Standing } from '../nexudus/delivery.line.js';
+import type { DeliveryServer } from '../nexudus/delivery.line.js';
 import { QuotaExhausted } from '../nexudus/nexudus.errors.js';
 import type { PacerLimits } from '../nexudus/pacer.js';
 import type { CallEnd, CallKind, Quota, Slot } from '../nexudus/quota.js';
 import { TIMER_GRAIN_MS } from '../nexudus/slot-forecast.js';
 import type { PacedWrite } from '../nexudus/waiting-write.js';
 import type { AppLogger } from '../observability/app-logger.js';
-import {
-  aheadOf,
-  CALLS_LANE,
-  Gate,
-  isWaiting,
-  PRESENT_MS,
-  readLanes,
-  type Comer,
-  type Formers,
-  type Lane,
-  type NextTicket,
-  type Ticket,
-} from './gate.js';
+import { NO_FORMERS, PRESENT_MS, type Comer, type Formers } from './gate.js';
 import { type Effect, GateQueue, type GateTurn, type GateWork, LINE_CHANNEL, TO_ALL } from './gate.queue.js';
+import { aheadOf, CALLS_LANE, callsLane, readLanes, turnsOf, waitingCalls, type Lane } from './lanes.js';
 import { LinePlace, type LineRoom } from './line.place.js';
 import type { Replica } from './replica.js';
 import type { EndKind, SharedQuota } from './shared-quota.js';
+import { WAITS, type NextTicket, type Ticket } from './ticket.js';
 
 /** Slots that are given in one transaction: it holds up all replicas. */
 const MOST_GRANTS = 50;
@@ -37,9 +28,6 @@ const ORPHAN_RESTS_MS = 5_000;
 const FLUSH_WITHIN_MS = 5_000;
 /** It may be back; if not, the others end what this replica leaves behind. */
 const FLUSH_UNREACHABLE_MS = 500;
-/** Deliveries take turns with each other, and not with the writes that somebody waits for. */
-const DELIVERIES_SUFFIX = ' (deliveries)';
-
 /**
  * The one line of all replicas, and the one quota behind it. Whoever wants or frees something gives slots to all who
  * may have one, here and in other replicas; those hear of it by an announcement, or find it when they look.
@@ -56,7 +44,7 @@ export class SharedLine implements GateWork, LineRoom {
   #cancelTimer: (() => void) | undefined;
   #timerAtMs = Infinity;
   #isPumping = false;
-  #looking: 'no' | 'yes' | 'again' = 'no';
+  readonly #looking = new OneAtATime(() => this.#look());
   #isStopped = false;
   /** Whether there are other replicas. */
   hasOthers = true;
@@ -148,85 +136,6 @@ export class SharedLine implements GateWork, LineRoom {
     });
   }
 
-  /** Puts a delivery at the end of its caller's, in that transaction. */
-  async enter(transaction: Queries, ticket: DeliveryTicket): Promise<Standing> {
-    const gate = await Gate.open(transaction);
-    const standing = await this.#enter(gate, ticket);
-    await gate.close();
-    return standing;
-  }
-
-  /** Lets one wait that was not sent after all: in its place, or at the end. False as in `withdraw`. */
-  async enterAgain(transaction: Queries, ticket: DeliveryTicket): Promise<boolean> {
-    const gate = await Gate.open(transaction);
-    const former = await gate.ticketOfDelivery(ticket.deliveryId);
-    if (former === undefined) await this.#enter(gate, ticket);
-    else if (await isInHands(gate, former)) return false;
-    else await gate.wantAgain(former);
-    await gate.close();
-    return true;
-  }
-
-  /** Gives the place of one delivery to another, unless something has come in behind it that would be overtaken. */
-  async replace(transaction: Queries, deliveryId: string, byDeliveryId: string): Promise<boolean> {
-    const gate = await Gate.open(transaction);
-    const ticket = await gate.ticketOfDelivery(deliveryId);
-    if (ticket === undefined || !isWaiting(ticket.state)) return false;
-    const formers = await gate.formers(ticket.session, ticket.message);
-    if ((formers.session ?? ticket.seq) !== ticket.seq || (formers.message ?? ticket.seq) !== ticket.seq) {
-      return false;
-    }
-    await transaction.query('update bff.line set delivery_id = $2 where seq = $1', [
-      ticket.seq,
-      byDeliveryId,
-    ]);
-    return true;
-  }
-
-  /** False while some replica that lives may be sending it. */
-  async withdraw(transaction: Queries, deliveryId: string): Promise<boolean> {
-    const gate = await Gate.open(transaction);
-    const ticket = await gate.ticketOfDelivery(deliveryId);
-    if (ticket === undefined || (await isInHands(gate, ticket))) return false;
-    await gate.leave(ticket);
-    await gate.close();
-    return true;
-  }
-
-  /** One that nobody sends any more holds up its session, and its message, for so long. False as in `withdraw`. */
-  async hold(transaction: Queries, deliveryId: string, ms: number): Promise<boolean> {
-    const gate = await Gate.open(transaction);
-    const ticket = await gate.ticketOfDelivery(deliveryId);
-    if (ticket === undefined || (await isInHands(gate, ticket))) return false;
-    await gate.hold(ticket, ms);
-    await gate.close();
-    return true;
-  }
-
-  /** Those that do not wait are left out. */
-  async standings(deliveryIds: readonly string[]): Promise<Map<string, Standing>> {
-    const standings = new Map<string, Standing>();
-    if (deliveryIds.length === 0) return standings;
-    const rows = await this.database.query<{
-      delivery_id: string;
-      lane: string;
-      caller: string;
-      own: string;
-    }>(STANDINGS, [deliveryIds]);
-    if (rows.length === 0) return standings;
-    const lanes = await readLanes(this.database.query.bind(this.database));
-    const turns = turnsOf(lanes);
-    const calls = waitingCalls(lanes);
-    return this.quota.forecast((view, presentMs) => {
-      for (const { delivery_id: deliveryId, lane, caller, own: ownAhead } of rows) {
-        const { ahead, own } = aheadOf(turns, lane, Number(ownAhead));
-        const dueAtMs = view.writeAtMs({ caller, ahead, ownAhead: own, calls });
-        standings.set(deliveryId, { position: ahead + 1, estimatedInMs: Math.max(0, dueAtMs - presentMs) });
-      }
-      return standings;
-    });
-  }
-
   serve(server: DeliveryServer): void {
     this.#server = server;
     this.pump();
@@ -273,23 +182,13 @@ export class SharedLine implements GateWork, LineRoom {
 
   /** How things stand by now; it costs nobody anything. */
   async look(): Promise<void> {
-    if (this.#isStopped) return;
-    if (this.#looking !== 'no') {
-      // What it is told of may have come after what is being read.
-      this.#looking = 'again';
-      return;
-    }
     try {
-      do {
-        this.#looking = 'yes';
-        await this.#look();
-      } while (this.#hasToLookAgain);
+      // What it is told of may have come after what is being read: then once more.
+      await this.#looking.run();
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable)) {
         this.log.error({ err: error }, 'The line could not be looked at');
       }
-    } finally {
-      this.#looking = 'no';
     }
   }
 
@@ -441,24 +340,8 @@ export class SharedLine implements GateWork, LineRoom {
     }
   }
 
-  get #hasToLookAgain(): boolean {
-    return this.#looking === 'again' && !this.#isStopped;
-  }
-
   get #turns(): readonly Lane[] {
     return turnsOf(this.#lanes);
-  }
-
-  async #enter(gate: Gate, { deliveryId, caller, session, message }: DeliveryTicket): Promise<Standing> {
-    const lane = caller + DELIVERIES_SUFFIX;
-    const formers = await gate.formers(session, message);
-    const { ahead, own } = await gate.ahead(lane);
-    const calls = await gate.waitingIn(CALLS_LANE);
-    const { view, presentMs } = this.quota;
-    const inMs = dueOf(view, formers, { caller, ahead, ownAhead: own, calls }) - presentMs;
-    const comer = { lane, caller, replica: undefined, deliveryId, session, message };
-    await gate.enter(comer, formers, gate.nowMs + inMs, 'wants');
-    return { position: ahead + 1, estimatedInMs: Math.max(0, inMs) };
   }
 
   async #next(turn: GateTurn, mayDeliver: boolean): Promise<NextTicket | undefined> {
@@ -506,6 +389,7 @@ export class SharedLine implements GateWork, LineRoom {
   }
 
   async #look(): Promise<void> {
+    if (this.#isStopped) return;
     const [row] = await this.database.query<LookRow & Record<string, unknown>>(
       `select ${PRESENT_MS} as now_ms, waiting, last_event,
           (select min(until_ms) from bff.line where until_ms is not null) as until_ms
@@ -520,7 +404,7 @@ export class SharedLine implements GateWork, LineRoom {
     } else {
       this.#lanes = await readLanes(this.database.query.bind(this.database));
       const [oldest] = await this.database.query<{ since_ms: number }>(
-        `select since_ms from bff.line where lane <> '' and state in ('admitted', 'wants', 'resting')
+        `select since_ms from bff.line where lane <> '' and ${WAITS}
           order by seq limit 1`,
       );
       this.#oldestSinceMs = oldest?.since_ms;
@@ -707,40 +591,10 @@ export class SharedLine implements GateWork, LineRoom {
 /** Who calls where it is not a write. */
 const CALLS = { caller: CALLS_LANE, lane: CALLS_LANE };
 const NOTHING_KNOWN = { deliveryId: undefined, session: undefined, message: undefined };
-const NO_FORMERS: Formers = { session: undefined, message: undefined, dueAtMs: -Infinity };
 const nothing: Effect = () => undefined;
 
-/** States of a ticket that counts as waiting, as the index has them. */
-const WAITS = "state in ('admitted', 'wants', 'resting')";
-
 /**
- * How many of its lane are before each of these deliveries (`$1`). Those before the first of them are counted from
- * whichever end of the lane seems to be nearer; a page of a list is mostly at its end.
- */
-export const STANDINGS = `with asked as (
-    select lane, min(seq) as first, max(seq) as last from bff.line
-    where delivery_id = any($1::text[]) and ${WAITS} group by lane
-  ), ends as (
-    select asked.*, l.waiting,
-      (select min(seq) from bff.line where lane = asked.lane and ${WAITS}) as front,
-      (select max(seq) from bff.line where lane = asked.lane and ${WAITS}) as back
-    from asked join bff.lane as l on l.name = asked.lane
-  ), counted as (
-    select lane, first, last, case when first - front <= back - first
-      then (select count(*) from bff.line where lane = ends.lane and seq < first and ${WAITS})
-      else waiting - (select count(*) from bff.line where lane = ends.lane and seq >= first and ${WAITS})
-      end as before
-    from ends
-  )
-  select t.delivery_id, t.lane, t.caller, counted.before + t.place as own
-  from counted cross join lateral (
-    select delivery_id, lane, caller, row_number() over (order by seq) - 1 as place from bff.line
-    where lane = counted.lane and seq between counted.first and counted.last and ${WAITS}
-  ) as t
-  where t.delivery_id = any($1::text[])`;
-
-/**
- * The same for tickets (`$1`) of these lanes (`$2`), whatever their state: one that was throttled may not have said yet
+ * How many of its lane are before each of these tickets (`$1`) of these lanes (`$2`), whatever their state: one that was throttled may not have said yet
  * that it wants to go again. Nothing behind the last of them (`$3`) is read.
  */
 const OWN_AHEAD = `select seq, own from (
@@ -760,25 +614,10 @@ interface LookRow {
 }
 
 /** When a write in this position can be expected to be sent: after the ones of its session and its message. */
-function dueOf(quota: Quota, { dueAtMs }: Formers, position: Parameters<Quota['writeAtMs']>[0]): number {
+export function dueOf(
+  quota: Quota,
+  { dueAtMs }: Formers,
+  position: Parameters<Quota['writeAtMs']>[0],
+): number {
   return Math.max(quota.writeAtMs(position), dueAtMs + quota.latencyMs + TIMER_GRAIN_MS);
-}
-
-/** Whether a replica that lives may be sending it, or waits for a slot to send it once more. */
-async function isInHands(gate: Gate, { replica }: Ticket): Promise<boolean> {
-  if (replica === undefined) return false;
-  const rows = await gate.query('select 1 from bff.replica where id = $1', [replica]);
-  return rows.length > 0;
-}
-
-function turnsOf(lanes: readonly Lane[]): readonly Lane[] {
-  return lanes.filter(({ name }) => name !== CALLS_LANE);
-}
-
-function waitingCalls(lanes: readonly Lane[]): number {
-  return lanes.find(({ name }) => name === CALLS_LANE)?.waiting ?? 0;
-}
-
-function callsLane(waiting: number): Lane {
-  return { name: CALLS_LANE, caller: CALLS_LANE, turn: 0, waiting };
 }

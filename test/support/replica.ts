@@ -61,7 +61,7 @@ export class TestReplica {
     };
     this.#fleet = new Fleet(limits, this.database, this.#announcements, this.clock, log, LEASE_MS);
     this.pacer = new PgPacer(this.#fleet.line);
-    this.deliveries = new PgDeliveryLine(this.#fleet.line);
+    this.deliveries = new PgDeliveryLine(this.#fleet.line, this.database);
   }
 
   static async start(url: string, writeLimits = 'off', callLimits = 'off'): Promise<TestReplica> {
