@@ -10,6 +10,7 @@ import {
   type NextTicket,
   type Ticket,
   type TicketRow,
+  type TicketState,
 } from './ticket.js';
 
 /** Somebody who comes. */
@@ -221,30 +222,18 @@ export class Gate {
   }
 
   /** Wants a slot later. It is nobody's until then. */
-  async rest({ seq, lane, caller, state }: Ticket, forMs: number): Promise<void> {
-    await this.#query(
-      "update bff.line set state = 'resting', until_ms = $2, replica = null, call = null where seq = $1",
-      [seq, this.#until(forMs)],
-    );
-    if (!isWaiting(state)) await this.#count(lane, caller, 1);
+  async rest(ticket: Ticket, forMs: number): Promise<void> {
+    await this.#putDown(ticket, 'resting', this.#until(forMs));
   }
 
   /** Wants nothing any more, and holds up its session and its message for so long. */
-  async hold({ seq, lane, caller, state }: Ticket, forMs: number): Promise<void> {
-    await this.#query(
-      "update bff.line set state = 'held', until_ms = $2, replica = null, call = null where seq = $1",
-      [seq, this.#until(forMs)],
-    );
-    if (isWaiting(state)) await this.#count(lane, caller, -1);
+  async hold(ticket: Ticket, forMs: number): Promise<void> {
+    await this.#putDown(ticket, 'held', this.#until(forMs));
   }
 
   /** Wants a slot after all: in the place that it has. It is nobody's until then. */
-  async wantAgain({ seq, lane, caller, state }: Ticket): Promise<void> {
-    await this.#query(
-      "update bff.line set state = 'wants', until_ms = null, replica = null, call = null where seq = $1",
-      [seq],
-    );
-    if (!isWaiting(state)) await this.#count(lane, caller, 1);
+  async wantAgain(ticket: Ticket): Promise<void> {
+    await this.#putDown(ticket, 'wants', null);
   }
 
   /** The next of its session, and of its message, may go. */
@@ -375,6 +364,19 @@ export class Gate {
     return event;
   }
 
+  async #putDown(
+    { seq, lane, caller, state: former }: Ticket,
+    state: TicketState,
+    untilMs: number | null,
+  ): Promise<void> {
+    await this.#query(
+      'update bff.line set state = $2, until_ms = $3, replica = null, call = null where seq = $1',
+      [seq, state, untilMs],
+    );
+    const change = Number(isWaiting(state)) - Number(isWaiting(former));
+    if (change !== 0) await this.#count(lane, caller, change);
+  }
+
   #until(forMs: number): number {
     const untilMs = this.nowMs + forMs;
     this.nextUntilMs = Math.min(this.nextUntilMs ?? Infinity, untilMs);
@@ -382,7 +384,7 @@ export class Gate {
   }
 
   /** A lane that is new in the round goes to its end. */
-  async #count(name: string, caller: string, change: 1 | -1): Promise<void> {
+  async #count(name: string, caller: string, change: number): Promise<void> {
     const lanes = await this.#loadedLanes();
     let lane = lanes.get(name);
     if (lane === undefined) {
