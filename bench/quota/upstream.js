@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath, URL } from 'node:url';
+import { asking } from '../asked.js';
 
 const CHILD = fileURLToPath(new URL('./upstream.child.js', import.meta.url));
 
@@ -10,14 +10,7 @@ export async function startUpstream(scenario) {
     // The fake plays many slow answers at once, each with a listener on the signal of its end.
     execArgv: ['--disable-warning=MaxListenersExceededWarning'],
   });
-  const ended = once(child, 'exit');
-  const asked = async (question) => {
-    const answer = once(child, 'message');
-    if (question !== undefined) child.send(question);
-    const died = ended.then(([code]) => Promise.reject(new Error(`The upstream ended with code ${code}`)));
-    const [message] = await Promise.race([answer, died]);
-    return message;
-  };
+  const { ended, asked } = asking(child);
   const { url } = await asked();
   return {
     url,
