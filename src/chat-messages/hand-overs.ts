@@ -3,14 +3,15 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { callerName } from '../client-auth/caller.js';
 import { Clock } from '../clock/clock.js';
 import { type Interruption, RequestInterruption } from '../clock/interruption.js';
+import { isoDate } from '../clock/iso-date.js';
 import { HttpConfig } from '../config/sections.js';
 import { DatabaseUnavailable } from '../database/database.errors.js';
+import { keyInUse, keyReused } from '../idempotency/key.problems.js';
 import { type Acceptance, Deliveries, type Ending } from '../ledger/deliveries.js';
 import { withPersonal } from '../ledger/stored-answer.js';
 import { WriteAbandoned } from '../nexudus/nexudus.errors.js';
 import { Lifecycle } from '../observability/lifecycle.js';
 import { pathOf } from '../observability/request-path.js';
-import { Problem } from '../problem-details/problem.js';
 import { noteOutcome, replay, send } from './kept-answers.js';
 import { parsePreferWaitSeconds, preferOf, prefersRespondAsync } from './prefer.js';
 import { keyOf, personalOf, recordOf, type Write } from './work-record.js';
@@ -56,14 +57,9 @@ export class HandOvers {
     });
     switch (acceptance.kind) {
       case 'running':
-        throw new Problem('idempotency-key-in-use', {
-          detail: 'A request with this Idempotency-Key is still running: its answer is not known yet.',
-          retryAfterMs: 1_000,
-        });
+        throw keyInUse();
       case 'reused':
-        throw new Problem('idempotency-key-reused', {
-          detail: 'This Idempotency-Key was used with another body.',
-        });
+        throw keyReused();
       case 'settled':
         replay(request, reply, acceptance.answer);
         return true;
@@ -149,8 +145,4 @@ export class HandOvers {
       expiresAt: isoDate(delivery?.expiresAtMs ?? known?.expiresAtMs ?? this.clock.epochMs()),
     };
   }
-}
-
-function isoDate(epochMs: number): string {
-  return new Date(epochMs).toISOString();
 }

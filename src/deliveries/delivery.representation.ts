@@ -1,3 +1,4 @@
+import { isoDate } from '../clock/iso-date.js';
 import type { StandingDelivery } from '../ledger/deliveries.js';
 import type { DeliveryState } from '../ledger/delivery.js';
 
@@ -31,8 +32,4 @@ export function toRepresentation({ delivery, standing, answer }: StandingDeliver
     ...(settledAtMs !== undefined && { settledAt: isoDate(settledAtMs) }),
     ...(result && (answer.problem === undefined ? { message: result } : { problem: result })),
   };
-}
-
-function isoDate(epochMs: number): string {
-  return new Date(epochMs).toISOString();
 }

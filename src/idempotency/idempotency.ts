@@ -11,6 +11,7 @@ import {
   type WorkJournal,
   type WorkRecord,
 } from './idempotency.store.js';
+import { keyInUse, keyReused } from './key.problems.js';
 
 /** A request that carries a key. */
 export interface KeyedRequest {
@@ -34,8 +35,6 @@ export type Keep = { readonly answer: KeptAnswer; readonly certainty: 'final' | 
 
 const LEASE_MS = 30_000;
 const RENEW_EVERY_MS = 10_000;
-/** The first request may end at any moment. */
-const TRY_AGAIN_MS = 1_000;
 
 /** Same key, same answer: work is done once for each key, and its answer is kept. */
 @Injectable()
@@ -67,14 +66,9 @@ export class Idempotency {
       case 'settled':
         return { answer: claim.answer, replayed: true };
       case 'running':
-        throw new Problem('idempotency-key-in-use', {
-          detail: 'A request with this Idempotency-Key is still running: its answer is not known yet.',
-          retryAfterMs: TRY_AGAIN_MS,
-        });
+        throw keyInUse();
       case 'reused':
-        throw new Problem('idempotency-key-reused', {
-          detail: 'This Idempotency-Key was used with another body.',
-        });
+        throw keyReused();
       case 'full':
         throw new Problem('quota-exhausted', {
           detail: 'No more idempotency keys can be kept at present.',

@@ -1,3 +1,4 @@
+import { isoDate } from '../clock/iso-date.js';
 import { DatabaseUnavailable } from '../database/database.errors.js';
 import type { AppLogger } from '../observability/app-logger.js';
 import {
@@ -112,8 +113,4 @@ function readDecision(body: unknown): Decision | undefined {
   if (as === 'not-sent') return messageId === undefined ? { as } : undefined;
   const isId = Number.isInteger(messageId) && (messageId as number) >= 1 && (messageId as number) <= MAX_ID;
   return as === 'delivered' && isId ? { as, messageId: messageId as number } : undefined;
-}
-
-function isoDate(epochMs: number): string {
-  return new Date(epochMs).toISOString();
 }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock/clock.js';
+import { isoDate } from '../clock/iso-date.js';
 import { Metrics } from '../observability/metrics.js';
 import { OperatorInfo, seconds } from '../observability/operator-info.js';
 import { AccessTokenSource } from './access-token.source.js';
@@ -92,8 +93,4 @@ export class NexudusSignals {
       oldestWaitSeconds: seconds(oldestWaitMs),
     };
   }
-}
-
-function isoDate(epochMs: number): string {
-  return new Date(epochMs).toISOString();
 }
