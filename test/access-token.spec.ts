@@ -1,8 +1,12 @@
-import { describe, expect, it } from '@jest/globals';
-import { startService } from './support/service.js';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { startSandbox, startService } from './support/service.js';
 
 const MESSAGE = { businessId: 1, content: 'x' };
 const TOTP_SECRET = 'JBSWY3DPEHPK3PXP';
+
+afterEach(() => {
+  jest.restoreAllMocks();
+});
 
 describe('the access token', () => {
   it('is asked for once, in the background, however many callers wait for it', async () => {
@@ -49,12 +53,18 @@ describe('the access token', () => {
   });
 
   it('is renewed in the background before it ends', async () => {
-    const { create, sandbox } = await startService({ sandbox: { tokenLifetimeSeconds: 1 } });
+    const sandbox = await startSandbox({ tokenLifetimeSeconds: 10 });
+    sandbox.next({ kind: 'hold' }, { on: 'token' });
+    const { create } = await startService({ sandbox });
+    await sandbox.waitForCall(() => sandbox.tokenCalls.length === 1);
+    // As early as it may be: three seconds before the end, which is more than a machine that stalls takes.
+    jest.spyOn(Math, 'random').mockReturnValue(0);
+    sandbox.release();
     await create(MESSAGE);
     const refresh = await sandbox.waitForCall(
       ({ body, status }) => body.startsWith('grant_type=refresh_token') && status === 200,
     );
-    expect(refresh.receivedAtMs - (sandbox.tokenCalls[0]?.receivedAtMs ?? 0)).toBeLessThan(1000);
+    expect(refresh.receivedAtMs - (sandbox.tokenCalls[0]?.receivedAtMs ?? 0)).toBeLessThan(10_000);
     expect((await create(MESSAGE)).status).toBe(201);
     expect(sandbox.writes.map(({ status }) => status)).toEqual([200, 200]);
   });
@@ -115,9 +125,10 @@ describe('an account that Nexudus refuses', () => {
     const accounts = [{ username: 'service@example.com', password: 'sandbox-password', roles: [] }];
     const { create, sandbox } = await startService({ sandbox: { accounts } });
     sandbox.always({ kind: 'hang' }, { on: 'me' });
-    const askedAtMs = Date.now();
-    const answer = await create(MESSAGE, { prefer: 'wait=1' });
-    expect(Date.now() - askedAtMs).toBeLessThan(1_500);
+    const answer = await create(MESSAGE, { prefer: 'wait=5' });
+    expect(sandbox.calls.filter(({ path }) => path === '/api/auth/me')).toMatchObject([
+      { status: undefined },
+    ]);
     expect(answer.json).toMatchObject({ type: '/problems/upstream-access-denied', outcome: 'not-sent' });
     expect(answer.json['detail']).toContain('why is not known yet');
     sandbox.release();
@@ -173,6 +184,8 @@ describe('a token endpoint that is out of order', () => {
     await create(MESSAGE);
     sandbox.revokeAccessTokens();
     sandbox.always({ kind: 'html', status: 502 }, { on: 'token' });
+    // The longest pauses between its calls, so that more than one of them are nobody's but a caller's.
+    jest.spyOn(Math, 'random').mockReturnValue(0.999);
     const answer = await create(MESSAGE);
     expect(answer.status).toBe(503);
     expect(answer.json).toMatchObject({

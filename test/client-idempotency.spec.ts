@@ -24,7 +24,7 @@ describe('a client whose first answer gets lost', () => {
 
   it('while its message is still under way waits for the end of it, and the message is sent once', async () => {
     const { url, sandbox } = await startService();
-    sandbox.next({ kind: 'slow', ms: 700 });
+    sandbox.next({ kind: 'hold' });
     const statuses: number[] = [];
     let isFirst = true;
     const client = createClient({
@@ -35,16 +35,17 @@ describe('a client whose first answer gets lost', () => {
         if (isFirst) {
           isFirst = false;
           answer.catch(() => undefined);
-          await sandbox.waitForCall(({ method }) => method === 'POST');
+          await sandbox.waitForCall(() => sandbox.writes.length === 1);
           throw new TypeError('terminated');
         }
         statuses.push((await answer).status);
+        sandbox.release();
         return answer;
       },
     });
     expect(await send(client, MESSAGE)).toMatchObject({ ok: true, isReplayed: true });
     expect(statuses.at(-1)).toBe(201);
-    expect(statuses.slice(0, -1)).toEqual(statuses.slice(0, -1).map(() => 409));
+    expect(new Set(statuses.slice(0, -1))).toEqual(new Set([409]));
     expect(sandbox.writes).toHaveLength(1);
   });
 

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
@@ -12,6 +13,23 @@ async function connected({ app }: TestService): Promise<Socket> {
   const socket = connect(app.apiPort, '127.0.0.1');
   await once(socket, 'connect');
   return socket;
+}
+
+/** As {@link connected}, with a promise of the moment at which the service knows that the client is gone. */
+async function connectedUntilNoticed(
+  service: TestService,
+): Promise<{ socket: Socket; gone: Promise<unknown> }> {
+  const accepted = new Promise<Socket>((resolve) => {
+    const take = (message: unknown): void => {
+      const { socket } = message as { socket: Socket };
+      if (socket.localPort !== service.app.apiPort) return;
+      unsubscribe('net.server.socket', take);
+      resolve(socket);
+    };
+    subscribe('net.server.socket', take);
+  });
+  const socket = await connected(service);
+  return { socket, gone: once(await accepted, 'close') };
 }
 
 const lines = ({ log }: TestService): readonly Record<string, unknown>[] =>
@@ -72,12 +90,11 @@ describe('a client that hangs up while the keys of the issuer are fetched for it
           issuer.serve(request, response);
         });
       };
-      const socket = await connected(service);
+      const { socket, gone } = await connectedUntilNoticed(service);
       socket.write(CREATE.replace(KEYS.everything, token));
       await until(() => held.length === 1);
       socket.destroy();
-      // What came after it is answered, so that it is gone is known.
-      for (let n = 0; n < 3; n += 1) await service.call('GET', '/problems');
+      await gone;
       issuer.answer = undefined;
       for (const answer of held) answer();
       const line = (): Record<string, unknown> | undefined =>

@@ -33,9 +33,8 @@ describe('a record that is read before it is replaced', () => {
       const { Id } = sandbox.seed({ BusinessId: 1 });
       // So that it is ready to be sent when it comes.
       expect((await create(MESSAGE)).status).toBe(201);
-      const askedAtMs = Date.now();
+      // Where it is, it waits for itself until its wait is over.
       expect((await replace(Id, MESSAGE, { ...OTHER, ...prefer })).status).toBe(200);
-      expect(Date.now() - askedAtMs).toBeLessThan(5_000);
       expect(sandbox.calls.filter(({ throttled }) => throttled)).toEqual([]);
     },
   );
@@ -61,14 +60,14 @@ describe('deliveries that have to be sent once more', () => {
   });
 
   it('are not taken out of the line while a replica has them in hand', async () => {
-    const one = await TestReplica.start(await postgres.createDatabase(), '1/1s');
+    const one = await TestReplica.start(await postgres.createDatabase(), '1/5s');
     one.serve();
     await enter(one, 'a');
     await until(() => one.sent.length === 1);
     const [{ place } = never()] = one.sent;
     (await slotOf(place)).end({ kind: 'answered' });
     const again = slotOf(place);
-    while ((await one.deliveries.standing('a')) === undefined);
+    await until(async () => (await one.deliveries.standing('a')) !== undefined);
     expect(await one.database.transaction((transaction) => one.deliveries.withdraw(transaction, 'a'))).toBe(
       false,
     );
@@ -78,7 +77,12 @@ describe('deliveries that have to be sent once more', () => {
 
 describe('many that hand over at once', () => {
   it('leave the database to those who send, and are all taken on', async () => {
-    const { create, manage } = await start({ NEXUDUS_WRITE_LIMITS: '60/1m', LOG_LEVEL: 'error' });
+    // None is refused for its wait alone, however long a machine takes for so many.
+    const { create, manage } = await start({
+      NEXUDUS_WRITE_LIMITS: '60/1m',
+      LOG_LEVEL: 'error',
+      REQUEST_DEADLINE_MS: '120000',
+    });
     expect((await create(MESSAGE)).status).toBe(201);
     const handedOver = Promise.all(
       Array.from({ length: 900 }, () => create(MESSAGE, { prefer: 'respond-async' })),
@@ -90,7 +94,7 @@ describe('many that hand over at once', () => {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     expect((await handedOver).filter(({ status }) => status !== 202)).toEqual([]);
-  }, 60_000);
+  }, 150_000);
 });
 
 async function enter({ deliveries, database }: TestReplica, deliveryId: string): Promise<void> {

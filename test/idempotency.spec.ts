@@ -72,7 +72,7 @@ describe('a repeat with the same key', () => {
   );
 
   it('nor one that got no answer in time', async () => {
-    const { create, sandbox } = await startService({ env: { NEXUDUS_ATTEMPT_TIMEOUT_MS: '150' } });
+    const { create, sandbox } = await startService({ env: { NEXUDUS_ATTEMPT_TIMEOUT_MS: '2000' } });
     sandbox.next({ kind: 'hang' });
     expect((await create(MESSAGE, keyed('k'))).status).toBe(504);
     expect((await create(MESSAGE, keyed('k'))).json).toMatchObject({ status: 504, outcome: 'unknown' });
@@ -101,7 +101,7 @@ describe('a repeat with the same key', () => {
   });
 
   it('sends an unknown replace again: that is safe', async () => {
-    const { replace, sandbox } = await startService({ env: { REQUEST_DEADLINE_MS: '2000' } });
+    const { replace, sandbox } = await startService();
     const { Id } = sandbox.seed({ BusinessId: 1, Content: 'before' });
     sandbox.always({ kind: 'error-500' }, { on: 'update' });
     const first = await replace(Id, MESSAGE, keyed('k'));
@@ -115,7 +115,7 @@ describe('a repeat with the same key', () => {
   });
 
   it('is a new request when its time is over', async () => {
-    const { create, sandbox } = await startService({ env: { IDEMPOTENCY_TTL_S: '1' } });
+    const { create, sandbox } = await startService({ env: { IDEMPOTENCY_TTL_S: '5' } });
     await create(MESSAGE, keyed('k'));
     let repeat = await create(MESSAGE, keyed('k'));
     expect(repeat.headers.get('idempotency-replayed')).toBe('true');
@@ -246,15 +246,21 @@ describe('a caller who hangs up', () => {
   });
 
   it('before its message was sent leaves the key free', async () => {
-    const { create, sandbox, url, log } = await startService({ env: { NEXUDUS_CALL_LIMITS: 'off' } });
+    const { create, sandbox, url, log } = await startService();
+    // After a throttle nothing is sent as long as another call is under way.
+    sandbox.next({ kind: 'hold' });
+    const held = create({ ...MESSAGE, sessionId: 5 });
+    await sandbox.waitForCall(() => sandbox.writes.length === 1);
     sandbox.next({ kind: 'throttle', retryAfter: '1' });
     const hangUp = createAndHangUp(url);
     await until(() => log.some(({ verdict }) => verdict === 'throttled'));
     await hangUp();
     await until(() => log.some(({ message }) => message === 'request'));
+    sandbox.release();
+    expect((await held).status).toBe(201);
     const other = await create({ ...MESSAGE, content: 'other' }, keyed('k'));
     expect(other.status).toBe(201);
-    expect(sandbox.messages.size).toBe(1);
+    expect(sandbox.messages.size).toBe(2);
   });
 });
 

@@ -24,11 +24,16 @@ const sample = async (service: TestService, name: string, labels = ''): Promise<
 describe('the management port', () => {
   it('tells how things stand at a glance, on /info and with ?verbose on readiness', async () => {
     const service = await startService({
-      env: { NEXUDUS_WRITE_LIMITS: '60/1m,2500/1d', NEXUDUS_CALL_LIMITS: '120/1m' },
+      env: {
+        NEXUDUS_WRITE_LIMITS: '60/1m,2500/1d',
+        NEXUDUS_CALL_LIMITS: '120/1m',
+        SHUTDOWN_TIMEOUT_MS: '1000',
+      },
     });
     const { create, manage, sandbox } = service;
     await create(MESSAGE);
-    sandbox.next({ kind: 'throttle', retryAfter: '2' });
+    // Longer than anybody looks: nobody waits for its end.
+    sandbox.next({ kind: 'throttle', retryAfter: '15' });
     const waiting = create(MESSAGE);
     await sandbox.waitForCall(({ throttled, status }) => throttled && status !== undefined);
     await until(() => service.log.some(({ verdict }) => verdict === 'throttled'));
@@ -62,7 +67,8 @@ describe('the management port', () => {
       },
     });
     expect(Object.keys((await manage('/health/ready?verbose')).json)).toEqual(Object.keys(info.json));
-    expect((await waiting).status).toBe(201);
+    await service.app.stop();
+    expect((await waiting).json).toMatchObject({ type: '/problems/shutting-down' });
   });
 
   it('tells what an operator must act on: credentials, roles, a dead upstream', async () => {
@@ -147,11 +153,15 @@ describe('the metrics', () => {
   });
 
   it('tell what is left of the quota, who was let in, and who was refused at once or after', async () => {
-    const service = await startService({ env: { NEXUDUS_WRITE_LIMITS: '2/3s' } });
+    const service = await startService({ env: { NEXUDUS_WRITE_LIMITS: '2/1s' } });
     const { create, sandbox } = service;
-    await create(MESSAGE);
-    expect(await samples(service, 'nexudus_quota_remaining')).toEqual({ 'kind="write",window="3s"': 1 });
-    await create(MESSAGE);
+    // No slot comes free as long as these are under way.
+    sandbox.next({ kind: 'hold' }, { times: 2 });
+    const held = [create(MESSAGE)];
+    await sandbox.waitForCall(() => sandbox.writes.length === 1);
+    expect(await samples(service, 'nexudus_quota_remaining')).toEqual({ 'kind="write",window="1s"': 1 });
+    held.push(create(MESSAGE));
+    await sandbox.waitForCall(() => sandbox.writes.length === 2);
     expect((await create(MESSAGE, { prefer: 'wait=1' })).status).toBe(429);
     expect(await sample(service, 'nexudus_quota_admitted_total')).toBe(2);
     expect(await samples(service, 'nexudus_quota_refused_total')).toEqual({
@@ -159,20 +169,27 @@ describe('the metrics', () => {
       'reason="overtaken"': 0,
     });
     // Taken in for the next slot; then a throttle puts everybody off.
-    const [first, second] = [1, 2].map(() => create(MESSAGE, { prefer: 'wait=5' }));
-    sandbox.always({ kind: 'throttle', retryAfter: '20' });
-    expect([(await first)?.status, (await second)?.status]).toEqual([429, 429]);
+    const takenIn = [create(MESSAGE), create(MESSAGE)];
+    await service.untilWaiting(2);
+    sandbox.always({ kind: 'throttle', retryAfter: '60' });
+    sandbox.release();
+    expect((await Promise.all(held)).map(({ status }) => status)).toEqual([201, 201]);
+    expect((await Promise.all(takenIn)).map(({ status }) => status)).toEqual([429, 429]);
     expect(await sample(service, 'nexudus_quota_refused_total', 'reason="overtaken"')).toBe(2);
   });
 
   it('tell how long the write has waited that has waited longest', async () => {
-    const service = await startService({ env: { NEXUDUS_WRITE_LIMITS: '1/2s' } });
-    await service.create(MESSAGE);
+    const service = await startService({ env: { NEXUDUS_WRITE_LIMITS: '1/1s' } });
+    const { create, sandbox } = service;
+    sandbox.next({ kind: 'hold' });
+    const held = create(MESSAGE);
+    await sandbox.waitForCall(() => sandbox.writes.length === 1);
     expect(await sample(service, 'nexudus_quota_oldest_wait_seconds')).toBe(0);
-    const waiting = service.create(MESSAGE);
+    const waiting = create(MESSAGE);
     let seconds = 0;
     while (seconds === 0) seconds = (await sample(service, 'nexudus_quota_oldest_wait_seconds')) ?? 0;
-    expect((await waiting).status).toBe(201);
+    sandbox.release();
+    expect([(await held).status, (await waiting).status]).toEqual([201, 201]);
   });
 
   it('count calls by how many times the same was sent before', async () => {
@@ -209,14 +226,20 @@ describe('the metrics', () => {
   });
 
   it('forget the requests of a client that went away, also those that it sent before it had an answer', async () => {
-    const service = await startService({ env: { NEXUDUS_WRITE_LIMITS: '1/7s' } });
+    const service = await startService({ env: { NEXUDUS_WRITE_LIMITS: '1/1s' } });
     const { create, sandbox, url, app, log } = service;
-    await create(MESSAGE);
+    // The only slot is taken until they are gone.
+    sandbox.next({ kind: 'hold' });
+    const held = create(MESSAGE);
+    await sandbox.waitForCall(() => sandbox.writes.length === 1);
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     socket.write(rawCreate(JSON.stringify(MESSAGE)).repeat(3));
-    while ((await sample(service, 'http_server_active_requests')) !== 3);
+    await service.untilWaiting(3);
+    expect(await sample(service, 'http_server_active_requests')).toBe(4);
     socket.destroy();
     await until(() => log.filter(({ aborted }) => aborted).length === 3);
+    sandbox.release();
+    expect((await held).status).toBe(201);
     expect(await sample(service, 'http_server_active_requests')).toBe(0);
     expect(await sample(service, 'nexudus_quota_waiting')).toBe(0);
     // No 5xx, which would spend the error budget.

@@ -10,25 +10,27 @@ describe('the quota', () => {
     "is spent without one throttled answer, whatever the shape of the upstream's windows: %s",
     async (windowShape) => {
       const { create, sandbox } = await startService({
-        env: { NEXUDUS_WRITE_LIMITS: '5/1s' },
-        sandbox: { writeLimits: '5/1s', windowShape, windowOffsetMs: 317 },
+        env: { NEXUDUS_WRITE_LIMITS: '5/3s' },
+        sandbox: { writeLimits: '5/3s', windowShape, windowOffsetMs: 317 },
       });
-      const answers = await Promise.all(Array.from({ length: 20 }, () => create(MESSAGE)));
-      expect(statuses(answers)).toEqual(Array(20).fill(201));
+      const answers = await Promise.all(Array.from({ length: 15 }, () => create(MESSAGE)));
+      expect(statuses(answers)).toEqual(Array(15).fill(201));
       expect(sandbox.calls.filter(({ throttled }) => throttled)).toEqual([]);
       const [first, last] = [sandbox.writes[0], sandbox.writes.at(-1)];
-      // Four windows full: three periods, and not a fourth.
-      expect((last?.receivedAtMs ?? 0) - (first?.receivedAtMs ?? 0)).toBeLessThan(4_000);
+      // Three windows full: two periods, and not a third, which is long enough for a machine that stalls. How little of
+      // a window is wasted is asked in the simulation of the pacer, whose clock does not depend on the machine.
+      expect((last?.receivedAtMs ?? 0) - (first?.receivedAtMs ?? 0)).toBeLessThan(9_000);
     },
   );
 
   it('lets a burst through at once while there is room', async () => {
     const { create, sandbox } = await startService({ env: { NEXUDUS_WRITE_LIMITS: '10/1m' } });
-    expect(statuses(await Promise.all(Array.from({ length: 10 }, () => create(MESSAGE))))).toEqual(
-      Array(10).fill(201),
-    );
-    const times = sandbox.writes.map(({ receivedAtMs }) => receivedAtMs);
-    expect(Math.max(...times) - Math.min(...times)).toBeLessThan(1_000);
+    sandbox.next({ kind: 'hold' }, { times: 10 });
+    const burst = Array.from({ length: 10 }, () => create(MESSAGE));
+    // None is answered before all are there, and spread over the minute they would not be there in time.
+    await sandbox.waitForCall(() => sandbox.writes.length === 10);
+    sandbox.release();
+    expect(statuses(await Promise.all(burst))).toEqual(Array(10).fill(201));
   });
 
   it('counts every call: logins and renewals, too', async () => {
@@ -41,66 +43,88 @@ describe('the quota', () => {
   });
 
   it('that is spent is said at once, with the true time of the next slot', async () => {
-    const { create, sandbox } = await startService({ env: { NEXUDUS_WRITE_LIMITS: '2/3s' } });
+    const { create, sandbox, manage } = await startService({ env: { NEXUDUS_WRITE_LIMITS: '2/10s' } });
     await Promise.all([create(MESSAGE), create(MESSAGE)]);
-    const askedAtMs = Date.now();
     const refused = await create(MESSAGE, { prefer: 'wait=1' });
-    expect(Date.now() - askedAtMs).toBeLessThan(500);
     expect(refused.status).toBe(429);
+    // At once, and not when its wait was over.
+    expect((await manage('/metrics')).text).toContain('nexudus_quota_refused_total{reason="too-late"} 1');
     expect(refused.json).toMatchObject({
       type: '/problems/quota-exhausted',
       outcome: 'not-sent',
       retryable: true,
     });
     const retryAfter = Number(refused.headers.get('retry-after'));
-    expect(retryAfter).toBeGreaterThanOrEqual(2);
-    expect(retryAfter).toBeLessThanOrEqual(4);
+    // A period after the first two, less what has passed since they were sent.
+    const passedMs = Date.now() - (sandbox.writes[0]?.receivedAtMs ?? 0);
+    expect(retryAfter * 1000).toBeGreaterThanOrEqual(10_000 - passedMs);
+    expect(retryAfter).toBeLessThanOrEqual(11);
     expect(sandbox.writes).toHaveLength(2);
     // A caller with the patience for it is served.
     expect((await create(MESSAGE)).status).toBe(201);
   });
 
   it('is on every answer of the API, as RateLimit and RateLimit-Policy', async () => {
-    const { create, call } = await startService({ env: { NEXUDUS_WRITE_LIMITS: '60/1m,2500/1d' } });
+    const { create, call, sandbox } = await startService({
+      env: { NEXUDUS_WRITE_LIMITS: '60/1m,2500/1d' },
+    });
     const answer = await create(MESSAGE);
     expect(answer.headers.get('ratelimit-policy')).toBe('"1m";q=60;w=60, "1d";q=2500;w=86400');
-    expect(answer.headers.get('ratelimit')).toMatch(/^"1m";r=59;t=6[01], "1d";r=2499;t=\d+$/);
+    const [, seconds] =
+      /^"1m";r=59;t=(\d+), "1d";r=2499;t=\d+$/.exec(answer.headers.get('ratelimit') ?? '') ?? [];
+    expect(Number(seconds)).toBeLessThanOrEqual(61);
+    const passedMs = Date.now() - (sandbox.writes[0]?.receivedAtMs ?? 0);
+    expect(Number(seconds) * 1000).toBeGreaterThanOrEqual(60_000 - passedMs);
     const problem = await call('POST', '/v1/chat-messages');
     expect(problem.headers.get('ratelimit')).toMatch(/^"1m";r=59;/);
   });
 
   it('is shared in turns: a caller who floods waits behind itself', async () => {
-    const { create, sandbox } = await startService({ env: { NEXUDUS_WRITE_LIMITS: '2/400ms' } });
+    const { create, sandbox, untilWaiting } = await startService({
+      env: { NEXUDUS_WRITE_LIMITS: '2/400ms' },
+    });
+    // Those under way take up the quota until all are in the line.
+    sandbox.next({ kind: 'hold' }, { times: 2 });
     const flood = Array.from({ length: 12 }, (_, n) => create({ businessId: 1, content: `flood ${n}` }));
-    await sandbox.waitForCall(({ path }) => path.endsWith('openaichatmessages'));
+    await untilWaiting(10);
     const modest = create(
       { businessId: 1, content: 'modest' },
       { authorization: `Bearer ${KEYS.businessesOneAndTwo}` },
     );
+    await untilWaiting(11);
+    sandbox.release();
     expect((await modest).status).toBe(201);
     const order = sandbox.writes.map(({ json }) => (json as { Content: string }).Content);
-    expect(order.indexOf('modest')).toBeLessThanOrEqual(4);
+    expect(order.indexOf('modest')).toBeGreaterThanOrEqual(2);
+    expect(order.indexOf('modest')).toBeLessThanOrEqual(3);
     expect(statuses(await Promise.all(flood))).toEqual(Array(12).fill(201));
   });
 
   it('keeps the order within a session, each message after the end of the former', async () => {
-    const { create, sandbox } = await startService();
+    const { create, sandbox, untilWaiting } = await startService();
     const contents = Array.from({ length: 10 }, (_, n) => `message ${n}`);
-    sandbox.next({ kind: 'slow', ms: 100 });
+    sandbox.next({ kind: 'hold' });
     sandbox.next({ kind: 'throttle', retryAfter: '1' });
     const answers: Promise<Answer>[] = [];
-    for (const content of contents) {
+    for (const [n, content] of contents.entries()) {
       answers.push(create({ businessId: 1, sessionId: 7, content }));
-      // One after the other on the wire, so that their order of arrival is certain.
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      // One after the other, so that their order of arrival is certain.
+      if (n === 0) await sandbox.waitForCall(() => sandbox.writes.length === 1);
+      else await untilWaiting(n);
     }
+    sandbox.release();
     await Promise.all(answers);
     expect([...sandbox.messages.values()].map(({ Content }) => Content)).toEqual(contents);
   });
 
   it('gives back the slot of a caller who hangs up while it waits', async () => {
-    const { create, url, sandbox, log } = await startService({ env: { NEXUDUS_WRITE_LIMITS: '1/1s' } });
-    await create(MESSAGE);
+    const { create, url, sandbox, log, untilWaiting } = await startService({
+      env: { NEXUDUS_WRITE_LIMITS: '1/1s' },
+    });
+    // The only slot is taken until all has happened.
+    sandbox.next({ kind: 'hold' });
+    const first = create(MESSAGE);
+    await sandbox.waitForCall(() => sandbox.writes.length === 1);
     const hangUp = new AbortController();
     const abandoned = fetch(`${url}/v1/chat-messages`, {
       method: 'POST',
@@ -108,12 +132,14 @@ describe('the quota', () => {
       body: JSON.stringify({ businessId: 1, content: 'abandoned' }),
       signal: hangUp.signal,
     });
+    await untilWaiting(1);
     const next = create({ businessId: 1, content: 'next' });
-    setTimeout(() => {
-      hangUp.abort();
-    }, 100);
+    await untilWaiting(2);
+    hangUp.abort();
     await expect(abandoned).rejects.toThrow();
-    expect((await next).status).toBe(201);
+    await untilWaiting(1);
+    sandbox.release();
+    expect(statuses(await Promise.all([first, next]))).toEqual([201, 201]);
     expect([...sandbox.messages.values()].map(({ Content }) => Content)).toEqual(['x', 'next']);
     expect(log.filter(({ outcome, aborted }) => outcome === 'not-sent' && aborted === true)).toHaveLength(1);
   });
@@ -163,6 +189,8 @@ describe('an upstream that is dead', () => {
     const { create, sandbox } = await startService();
     await create(MESSAGE);
     sandbox.always({ kind: 'error-500' });
+    // Else it would be found to live while this test still looks at how it is left alone.
+    sandbox.always({ kind: 'hang' }, { on: 'me' });
     const unknown = await Promise.all(Array.from({ length: 10 }, () => create(MESSAGE)));
     expect(statuses(unknown)).toEqual(Array(10).fill(502));
     const writes = sandbox.writes.length;
@@ -175,6 +203,7 @@ describe('an upstream that is dead', () => {
     });
     expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(5);
     sandbox.clearScenarios();
+    sandbox.release();
     await sandbox.waitForCall(({ path, status }) => path === '/api/auth/me' && status === 200);
     expect(sandbox.writes).toHaveLength(writes);
     let answer = await create(MESSAGE);

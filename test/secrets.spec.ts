@@ -58,6 +58,8 @@ describe('no secret, no key and no content of a message is seen anywhere, at LOG
       const service = await startWithCanaries();
       const { create, replace, sandbox } = service;
       const { Id } = sandbox.seed({ BusinessId: 1 });
+      // So that there is a token, however short the wait.
+      await create({ businessId: 1, content: CONTENT });
       const body = { businessId: 1, content: `${CONTENT} sandbox:${kind}` };
       const answers = [
         await create(body, { prefer: 'wait=1' }),
@@ -84,7 +86,7 @@ describe('no secret, no key and no content of a message is seen anywhere, at LOG
     await create({ businessId: 1, content: CONTENT });
     sandbox.revokeAccessTokens();
     sandbox.always(scenario, { on: 'token' });
-    const problem = await create({ businessId: 1, content: CONTENT }, { prefer: 'wait=1' });
+    const problem = await create({ businessId: 1, content: CONTENT }, { prefer: 'wait=5' });
     expect(problem.status).toBe(503);
     expectNoCanaryIn(await allThatIsSeen(service, [problem]), service);
   });

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import type { Scenario } from '../src/sandbox/nexudus-sandbox.js';
 import { startService } from './support/service.js';
 import { until } from './support/until.js';
@@ -83,7 +83,7 @@ describe('a create', () => {
   });
 
   it('that gets no answer in time is an unknown 504, and is sent once', async () => {
-    const { create, sandbox } = await startService({ env: { NEXUDUS_ATTEMPT_TIMEOUT_MS: '150' } });
+    const { create, sandbox } = await startService({ env: { NEXUDUS_ATTEMPT_TIMEOUT_MS: '2000' } });
     sandbox.next({ kind: 'hang' });
     const answer = await create(MESSAGE);
     expect(answer.status).toBe(504);
@@ -96,7 +96,7 @@ describe('a create', () => {
   });
 
   it('whose answer stalls half-way is an unknown 504', async () => {
-    const { create, sandbox } = await startService({ env: { NEXUDUS_ATTEMPT_TIMEOUT_MS: '150' } });
+    const { create, sandbox } = await startService({ env: { NEXUDUS_ATTEMPT_TIMEOUT_MS: '2000' } });
     sandbox.next({ kind: 'stalled' });
     expect((await create(MESSAGE)).json).toMatchObject({
       type: '/problems/upstream-timeout',
@@ -124,6 +124,8 @@ describe('a create', () => {
     const { create, sandbox, log } = await startService();
     await create(MESSAGE);
     const port = Number(new URL(sandbox.url).port);
+    // The longest pauses between the attempts, so that none is the last before it is back.
+    jest.spyOn(Math, 'random').mockReturnValue(0.999);
     await sandbox.close();
     const answer = create(MESSAGE);
     await until(() => log.some((line) => line['verdict'] === 'not-sent'));
@@ -133,6 +135,7 @@ describe('a create', () => {
       expect((await answer).status).toBe(201);
       expect(again.messages.size).toBe(1);
     } finally {
+      jest.restoreAllMocks();
       await again.close();
     }
   });
@@ -276,6 +279,10 @@ describe('a caller who hangs up', () => {
   it('before its message was sent takes it along', async () => {
     const { create, url, sandbox, log } = await startService();
     await create(MESSAGE);
+    // After a throttle nothing is sent as long as another call is under way.
+    sandbox.next({ kind: 'hold' });
+    const held = create({ businessId: 1, content: 'under way' });
+    await sandbox.waitForCall(() => sandbox.writes.length === 2);
     sandbox.next({ kind: 'throttle', retryAfter: '1' });
     const hangUp = new AbortController();
     const answer = fetch(`${url}/v1/chat-messages`, {
@@ -284,12 +291,14 @@ describe('a caller who hangs up', () => {
       body: JSON.stringify({ businessId: 1, content: 'never mind' }),
       signal: hangUp.signal,
     });
-    await sandbox.waitForCall((call) => call.throttled && call.status !== undefined);
+    await until(() => log.some((line) => line['verdict'] === 'throttled'));
     hangUp.abort();
     await expect(answer).rejects.toThrow();
     await until(() => log.some((line) => line['message'] === 'request' && line['aborted'] === true));
+    sandbox.release();
+    expect((await held).status).toBe(201);
     // What comes after it is served; it is not.
     expect((await create({ businessId: 1, content: 'next' })).status).toBe(201);
-    expect([...sandbox.messages.values()].map(({ Content }) => Content)).toEqual(['x', 'next']);
+    expect([...sandbox.messages.values()].map(({ Content }) => Content)).toEqual(['x', 'under way', 'next']);
   });
 });

@@ -7,8 +7,11 @@ import { Nginx } from './nginx.js';
 
 const REPLICAS = 3;
 const CALLS_PER_S = 40;
-/** From the new list of endpoints to SIGTERM: what a preStop buys, for requests that the proxy has begun to hand on. */
-const PRE_STOP_MS = 100;
+/**
+ * From the new list of endpoints to SIGTERM: what a preStop buys, for requests that the proxy has begun to hand on. A
+ * fifth of the chart's, and still longer than a busy machine holds them up.
+ */
+const PRE_STOP_MS = 1_000;
 
 const cleanUp: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

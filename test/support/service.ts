@@ -8,6 +8,7 @@ import { loadConfig } from '../../src/config/load-config.js';
 import { createLogger } from '../../src/observability/json-logger.js';
 import { contradictions } from './documented.js';
 import { NexudusSandbox, type SandboxOptions } from '../../src/sandbox/nexudus-sandbox.js';
+import { until } from './until.js';
 
 /** The API keys that every test service accepts. */
 export const KEYS = {
@@ -36,6 +37,8 @@ export interface TestService {
   readonly rawLog: readonly string[];
   /** A page of the management port; `GET` where no other method is given. */
   readonly manage: (path: string, method?: string) => Promise<Answer>;
+  /** Resolves when so many writes wait for their turn. */
+  readonly untilWaiting: (count: number) => Promise<void>;
   readonly create: (body: unknown, headers?: Record<string, string>) => Promise<Answer>;
   readonly replace: (id: number | string, body: unknown, headers?: Record<string, string>) => Promise<Answer>;
   readonly call: (
@@ -93,14 +96,20 @@ export async function startService(
       headers: { authorization: `Bearer ${KEYS.everything}`, 'content-type': 'application/json', ...headers },
       body: typeof body === 'string' ? body : JSON.stringify(body),
     });
+  const manage: TestService['manage'] = async (path, method = 'GET') =>
+    wholeAnswer(await fetch(`http://127.0.0.1:${app.managementPort}${path}`, { method }));
   return {
     sandbox,
     app,
     url,
     log,
     rawLog,
-    manage: async (path, method = 'GET') =>
-      wholeAnswer(await fetch(`http://127.0.0.1:${app.managementPort}${path}`, { method })),
+    manage,
+    untilWaiting: (count) =>
+      until(async () => {
+        const { quota } = (await manage('/info')).json as { quota: { waiting: number } };
+        return quota.waiting === count;
+      }),
     call,
     create: (body, headers) => write('POST', '/v1/chat-messages', body, headers),
     replace: (id, body, headers) => write('PUT', `/v1/chat-messages/${id}`, body, headers),
