@@ -372,7 +372,7 @@ describe('npm run sandbox', () => {
     ]);
     sandbox.child.kill('SIGTERM');
     expect(await sandbox.exit()).toBe(0);
-  }, 60_000);
+  });
 
   it('is one replica without a database where none is wanted', async () => {
     const sandbox = new Process('dist/sandbox/run.js', { ...env, SANDBOX_DATABASE: 'none' }, 'SIGTERM');

@@ -106,4 +106,4 @@ it('a rolling restart under load fails no call and sends every message once', as
   const arrived = sandbox.writes.map(({ json }) => (json as { Content: string }).Content);
   expect(arrived.sort()).toEqual(answers.map(({ content }) => content).sort());
   await nginx.stop();
-}, 60_000);
+});
