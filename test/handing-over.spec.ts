@@ -5,9 +5,13 @@ import { DOCUMENT } from './support/documented.js';
 import { codeOf, linesOf, printedBy } from './support/page-code.js';
 import { databaseEnvironment, TestPostgres } from './support/postgres.js';
 import { KEYS, startService, type TestService } from './support/service.js';
+import { until } from './support/until.js';
 
 const MESSAGE = { businessId: 1, content: 'See you at ten.' };
 const AUTHORIZED = { authorization: `Bearer ${KEYS.everything}` };
+
+/** An attempt that is held here is not given up before. */
+const PATIENT = { NEXUDUS_ATTEMPT_TIMEOUT_MS: '60000' };
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -30,12 +34,21 @@ async function start(
   };
 }
 
-/** Hands a message over to a Nexudus that throttles the first attempt: so it waits for that many seconds. */
-async function handOverAndWait(service: TestService & { client: ApiClient }, seconds = 2): Promise<string> {
-  service.sandbox.next({ kind: 'throttle', retryAfter: String(seconds) });
-  const handed = await handOver(service.client, MESSAGE);
+/** Hands a message over; the id of the delivery. */
+async function deliver(client: ApiClient, message: typeof MESSAGE & { sessionId?: number }): Promise<string> {
+  const handed = await handOver(client, message);
   if (!('delivery' in handed)) throw new Error('it was not handed over');
   return handed.delivery.id;
+}
+
+/** Resolves when Nexudus has throttled the first attempt, and the delivery waits to be sent once more. */
+async function throttled({ call, sandbox }: TestService, path: string): Promise<void> {
+  await sandbox.waitForCall(({ throttled: isThrottled }) => isThrottled);
+  for (;;) {
+    const { json } = await call('GET', path, { headers: AUTHORIZED });
+    if (json['state'] === 'accepted') return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
 
 describe('the operations on deliveries', () => {
@@ -70,7 +83,8 @@ describe('the operations on deliveries', () => {
 describe('the typed client of a service with a database', () => {
   it('hands over, and is told what became of it', async () => {
     const service = await start();
-    const id = await handOverAndWait(service);
+    service.sandbox.next({ kind: 'throttle', retryAfter: '2' });
+    const id = await deliver(service.client, MESSAGE);
     expect(await settled(service.client, id)).toMatchObject({
       state: 'done',
       outcome: 'done',
@@ -80,18 +94,27 @@ describe('the typed client of a service with a database', () => {
   });
 
   it('follows until it is done', async () => {
-    const service = await start();
-    const id = await handOverAndWait(service);
+    const { client, sandbox } = await start(PATIENT);
+    sandbox.next({ kind: 'hold' });
+    await deliver(client, { ...MESSAGE, sessionId: 7 });
+    // It waits for the one before it in its session, until it is followed.
+    const id = await deliver(client, { ...MESSAGE, sessionId: 7 });
+    await until(() => sandbox.writes.length === 1);
     const states: string[] = [];
-    for await (const { state } of follow(service.client, id)) states.push(state);
+    for await (const { state } of follow(client, id)) {
+      states.push(state);
+      sandbox.release();
+    }
+    expect(states[0]).toBe('accepted');
     expect(states.at(-1)).toBe('done');
-    expect(states.slice(0, -1)).toContain('accepted');
   });
 
   it('cancels what waits, and is told why it cannot cancel what is settled', async () => {
     const service = await start();
     const { client } = service;
-    const id = await handOverAndWait(service, 20);
+    service.sandbox.next({ kind: 'throttle', retryAfter: '600' });
+    const id = await deliver(client, MESSAGE);
+    await throttled(service, `/v1/deliveries/${id}`);
     const { data } = await client.DELETE('/v1/deliveries/{id}', { params: { path: { id } } });
     expect(data).toMatchObject({ id, state: 'cancelled', outcome: 'not-sent' });
     const { error } = await client.DELETE('/v1/deliveries/{id}', { params: { path: { id } } });
@@ -100,13 +123,10 @@ describe('the typed client of a service with a database', () => {
   });
 
   it("lists its own, the newest first, page by page; another caller's are not there", async () => {
-    const service = await start();
-    const { client, other } = service;
-    const ids = [await handOverAndWait(service, 20)];
-    for (let count = 2; count <= 3; count += 1) {
-      const handed = await handOver(client, MESSAGE);
-      if ('delivery' in handed) ids.unshift(handed.delivery.id);
-    }
+    const { client, other, sandbox } = await start();
+    sandbox.next({ kind: 'throttle', retryAfter: '600' });
+    const ids: string[] = [];
+    for (let count = 1; count <= 3; count += 1) ids.unshift(await deliver(client, MESSAGE));
     const listed: string[] = [];
     for (let cursor: string | null | undefined; cursor !== null;) {
       const query = { limit: 2, ...(cursor !== undefined && { cursor }) };
@@ -125,16 +145,21 @@ describe('the code in docs/clients.md about handing over, with a service', () =>
   const [, , , inBrowser = '', inNode = '', typed = ''] = codeOf('docs/clients.md');
 
   it('follows from a browser', async () => {
-    const { url, sandbox } = await start();
-    sandbox.next({ kind: 'throttle', retryAfter: '2' });
+    const { url, sandbox } = await start(PATIENT);
+    sandbox.next({ kind: 'hold' });
     const service = JSON.stringify({ baseUrl: url, token: KEYS.everything });
+    // The fake Nexudus hears which states were shown.
     const code = `${inBrowser}
+      const show = ({ state }) => { console.log(state); void fetch('${sandbox.url}/shown/' + state); };
       const path = await handOver(${JSON.stringify(MESSAGE)}, ${service});
-      await followDelivery(path, ({ state }) => console.log(state), ${service});`;
-    const states = (await printedBy(code)).split('\n');
-    // From wherever it is when the first look is taken; a throttle puts it back.
-    expect(states.slice(0, -1)).toContain('sending');
-    expect(states.at(-1)).toBe('done');
+      await followDelivery(path, show, ${service});`;
+    const printed = printedBy(code);
+    await sandbox.waitForCall(({ path }) => path === '/shown/sending');
+    await until(() => sandbox.writes.length === 1);
+    sandbox.release();
+    const states = (await printed).split('\n');
+    // From wherever it is when the first look is taken.
+    expect(states.filter((state) => state !== 'accepted')).toEqual(['sending', 'done']);
   });
 
   it('asks from Node', async () => {
@@ -157,8 +182,9 @@ describe('a web page of an origin that may call', () => {
   const APP = 'https://app.example.com';
 
   it('may read a 202 and where it leads, the events, and that it is cancelled', async () => {
-    const { url, sandbox } = await start({ CORS_ORIGINS: APP });
-    sandbox.next({ kind: 'throttle', retryAfter: '20' });
+    const service = await start({ CORS_ORIGINS: APP });
+    const { url, sandbox } = service;
+    sandbox.next({ kind: 'throttle', retryAfter: '600' });
     const headers = { ...AUTHORIZED, origin: APP };
     const accepted = await fetch(`${url}/v1/chat-messages`, {
       method: 'POST',
@@ -166,6 +192,8 @@ describe('a web page of an origin that may call', () => {
       body: JSON.stringify(MESSAGE),
     });
     const path = accepted.headers.get('location') ?? '';
+    // While it is with Nexudus it cannot be cancelled.
+    await throttled(service, path);
     const events = await fetch(`${url}${path}/events`, { headers });
     const cancelled = await fetch(`${url}${path}`, { method: 'DELETE', headers });
     expect([accepted.status, events.status, cancelled.status]).toEqual([202, 200, 200]);
