@@ -16,9 +16,10 @@ const WAITING: Delivery = {
   outcome: null,
   attempts: 0,
   position: 1,
-  estimatedAt: '2026-11-22T00:19:37Z',
-  expiresAt: '2026-11-23T00:19:25Z',
-  acceptedAt: '2026-11-22T00:19:25Z',
+  // Past, whatever the clock here says: it is asked again soon.
+  estimatedAt: '2020-11-22T00:19:37Z',
+  expiresAt: '2020-11-23T00:19:25Z',
+  acceptedAt: '2020-11-22T00:19:25Z',
 };
 const DONE: Delivery = { ...WAITING, state: 'done', outcome: 'done', attempts: 1 };
 const REFUSED = {
@@ -148,7 +149,8 @@ describe('waiting for a delivery', () => {
     [
       'asking',
       (client: ApiClient, signal: AbortSignal) => settled(client, ID, { signal }),
-      json(200, WAITING),
+      // Expected so late that it is not asked again before the end.
+      json(200, { ...WAITING, estimatedAt: '2999-11-22T00:19:37Z' }),
     ],
     [
       'following',
@@ -159,11 +161,20 @@ describe('waiting for a delivery', () => {
     ],
   ])('by %s ends when it is told to', async (_, wait, answer) => {
     const stop = new AbortController();
-    const { client, requests } = await stub(answer);
+    const { baseUrl, requests } = await stub(answer);
+    const client = createClient({
+      baseUrl,
+      token: 'a-key',
+      fetch: async (request) => {
+        const response = await fetch(request);
+        // When it has been read, and is waited for what comes next.
+        setTimeout(() => {
+          stop.abort(new Error('the page was left'));
+        }, 200);
+        return response;
+      },
+    });
     const waiting = wait(client, stop.signal);
-    setTimeout(() => {
-      stop.abort(new Error('the page was left'));
-    }, 200);
     await expect(waiting).rejects.toThrow('the page was left');
     expect(requests).toHaveLength(1);
   });
@@ -174,10 +185,18 @@ describe('following a delivery', () => {
 
   it('yields every state until it is settled, however the stream is cut into pieces', async () => {
     const text = `: hello\n\n${event(WAITING)}: still there\n\n${event(SENDING)}${event(DONE)}`;
-    const { client, requests } = await stub((response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.write(text.slice(0, 100));
-      setTimeout(() => response.end(text.slice(100)), 20);
+    const { baseUrl, requests } = await stub(events(text));
+    const client = createClient({
+      baseUrl,
+      token: 'a-key',
+      fetch: async (request) => {
+        const response = await fetch(request);
+        const bytes = new Uint8Array(await response.arrayBuffer());
+        const pieces = Array.from({ length: Math.ceil(bytes.length / 7) }, (_, n) =>
+          bytes.slice(n * 7, n * 7 + 7),
+        );
+        return new Response(ReadableStream.from(pieces), response);
+      },
     });
     expect(await statesOf(follow(client, ID))).toEqual(['accepted', 'sending', 'done']);
     expect(requests[0]).toMatchObject({

@@ -71,13 +71,15 @@ describe('a delivery that cannot be opened', () => {
     await sql('update bff.delivery set expires_at = now() where id = $1', [other.json['id']]);
     for (const delivery of [broken, other])
       await shown(sql, `select 1 from bff.delivery where id = $1 and state = 'expired'`, delivery);
-    expect(await sql('select 1 from bff.line')).toEqual([]);
+    // The write before them leaves in its own time.
+    while ((await sql('select 1 from bff.line')).length > 0);
   });
 });
 
 describe('a delivery that waits to be sent once more', () => {
   it('is given up in time, like those that were never sent', async () => {
-    const { create, sandbox, sql } = await start({ DELIVERY_TTL_S: '3' });
+    // Long enough to be sent once.
+    const { create, sandbox, sql } = await start({ DELIVERY_TTL_S: '10' });
     sandbox.next({ kind: 'throttle', retryAfter: '600' });
     const accepted = await create(MESSAGE, ASYNC);
     await sandbox.waitForCall(({ status }) => status === 409);
