@@ -80,6 +80,8 @@ async function withTable(url: string | (() => string), connections?: number): Pr
     connections,
   );
   await made.database.start();
+  // A start waits for the tables for a while only.
+  await until(() => made.database.isReachable);
   return made;
 }
 
@@ -257,8 +259,8 @@ describe('without an answer', () => {
       await query('select 1');
     });
     await expectUnavailable(failed, false);
-    // Once the time of an answer, and not a second time for the rollback.
-    expect(clock.nowMs() - startedAtMs).toBeLessThan(9_000);
+    // Once the 6 seconds of an answer, and not a second time for the rollback.
+    expect(clock.nowMs() - startedAtMs).toBeLessThan(11_500);
     proxy.mend();
     await until(() => database.isReachable);
     expect(await database.query('select 2 as two')).toEqual([{ two: 2 }]);
@@ -276,7 +278,8 @@ describe('without an answer', () => {
     const startedAtMs = clock.nowMs();
     announcements.stop();
     await database.stop();
-    expect(clock.nowMs() - startedAtMs).toBeLessThan(1_000);
+    // An answer would be waited for 6 seconds.
+    expect(clock.nowMs() - startedAtMs).toBeLessThan(5_500);
   });
 });
 
@@ -304,6 +307,7 @@ describe('migrations', () => {
   async function inTransactionAt(url: string): Promise<InTransaction> {
     const { database } = databaseAt(url);
     await database.start();
+    await until(() => database.isReachable);
     return (work) => database.transaction(work);
   }
 
@@ -381,7 +385,7 @@ describe('migrations', () => {
 
   it('that take longer than a statement may are given the time', async () => {
     const url = await postgres.createDatabase();
-    const { database } = databaseAt(url, (inTransaction) => migrate(inTransaction, ['select pg_sleep(6.5)']));
+    const { database } = databaseAt(url, (inTransaction) => migrate(inTransaction, ['select pg_sleep(9)']));
     await database.start();
     // A start does not wait for it, so that the probes are answered.
     expect(database.isReachable).toBe(false);
@@ -479,13 +483,16 @@ describe('announcements', () => {
 describe('the service', () => {
   const ready = async (service: TestService): Promise<number> =>
     (await service.manage('/health/ready')).status;
+  /** A start does not wait for its tables for ever. */
+  const untilReady = (service: TestService): Promise<void> =>
+    untilAsync(async () => (await ready(service)) === 200);
   const up = async (service: TestService): Promise<string | undefined> =>
     /^nexudus_database_up\{.*$/m.exec((await service.manage('/metrics')).text)?.[0];
 
   it('gets ready when several replicas start at once', async () => {
     const env = databaseEnvironment(await postgres.createDatabase());
     const replicas = await Promise.all([1, 2, 3].map(() => startService({ env })));
-    for (const replica of replicas) expect(await ready(replica)).toBe(200);
+    for (const replica of replicas) await untilReady(replica);
   });
 
   it('starts without the database, and gets ready when it is there', async () => {
@@ -503,7 +510,7 @@ describe('the service', () => {
     });
     expect(said(service, 'The database is away')).toBe(1);
     proxy.mend();
-    await untilAsync(async () => (await ready(service)) === 200);
+    await untilReady(service);
     expect(await up(service)).toBe('nexudus_database_up{backend="postgres"} 1');
     expect((await service.manage('/info')).json['database']).toEqual({
       reachable: true,
@@ -528,12 +535,12 @@ describe('the service', () => {
   ])('is not ready while the database is %s, says so once, and recovers by itself', async (_, spoil) => {
     const proxy = await proxyBefore(await postgres.createDatabase());
     const service = await startService({ env: databaseEnvironment(proxy.url) });
-    expect(await ready(service)).toBe(200);
+    await untilReady(service);
     spoil(proxy);
     await untilAsync(async () => (await ready(service)) === 503);
     expect(await up(service)).toContain(' 0');
     proxy.mend();
-    await untilAsync(async () => (await ready(service)) === 200);
+    await untilReady(service);
     expect(await up(service)).toContain(' 1');
     expect(said(service, 'The database is away')).toBe(1);
     expect(said(service, 'The database answers')).toBe(2);
@@ -564,7 +571,7 @@ describe('the service', () => {
     expect([...new Set(statuses)]).toEqual([201]);
     expect(log.filter(({ level }) => Number(level) >= 50)).toEqual([]);
     const again = await startService({ env });
-    expect(await ready(again)).toBe(200);
+    await untilReady(again);
     expect((await again.create(GOOD)).status).toBe(201);
     expect((await again.manage('/info')).json['database']).toMatchObject({
       migration: MIGRATIONS.length + 1,
@@ -594,7 +601,7 @@ describe('the service', () => {
     const service = await startService({
       env: { LEDGER_KEYS: databaseEnvironment(url)['LEDGER_KEYS'] ?? '', DATABASE_URL_FILE: file },
     });
-    expect(await ready(service)).toBe(200);
+    await untilReady(service);
     await owner.query(`alter role rotated_${name} password '${after}'`);
     writeFileSync(file, 'half a U');
     await owner.query(
@@ -603,7 +610,7 @@ describe('the service', () => {
     await untilAsync(async () => (await ready(service)) === 503);
     await until(() => said(service, 'The database URL cannot be used as it is now') === 1);
     writeFileSync(file, as(`rotated_${name}`, encodeURIComponent(after)));
-    await untilAsync(async () => (await ready(service)) === 200);
+    await untilReady(service);
     expect(said(service, 'The database URL has changed')).toBe(1);
     expect(service.rawLog.join('\n')).not.toMatch(/canary/i);
     expect((await service.manage('/info')).text).not.toMatch(/canary|127\.0\.0\.1/);

@@ -268,7 +268,10 @@ describe('a create whose outcome is unknown', () => {
   });
 
   it('does not claim a record while the same message is being sent for somebody else', async () => {
-    const { sandbox, send, pass, conclusions } = await start();
+    const { sandbox, send, pass, conclusions } = await start({
+      // Until it is released.
+      env: { NEXUDUS_ATTEMPT_TIMEOUT_MS: '60000' },
+    });
     sandbox.next({ kind: 'dropped' });
     await send('a');
     sandbox.next({ kind: 'hang' });

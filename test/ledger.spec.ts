@@ -12,6 +12,7 @@ import { Settlements } from '../src/ledger/settlements.js';
 import { createLogger } from '../src/observability/json-logger.js';
 import { ANSWER, describeIdempotencyStore, leaseOf } from './support/idempotency-store.contract.js';
 import { TestPostgres } from './support/postgres.js';
+import { until } from './support/until.js';
 
 const TTL_MS = 3_600_000;
 const LEASE_MS = 30_000;
@@ -42,6 +43,8 @@ async function openBooks(url?: string): Promise<Books> {
   const database = new Database(() => connectionString, migrate, clock, log);
   open.push(database);
   await database.start();
+  // A start waits for the tables for a while only.
+  await until(() => database.isReachable);
   const settlements = new Settlements(database, new Announcements(database, 'postgres', clock));
   const sealer = new Sealer([{ id: 'test', secret: Buffer.alloc(32, 7) }]);
   const ledger = new Ledger(

@@ -49,6 +49,9 @@ const grantOf = ({ body }: RecordedCall): string | null => new URLSearchParams(b
 const tokenOf = ({ headers }: RecordedCall): string => headers.authorization?.replace('Bearer ', '') ?? '';
 const isRefresh = (call: RecordedCall): boolean => grantOf(call) === 'refresh_token';
 
+const expiresInSeconds = ({ text }: Answer): number =>
+  Number(/^nexudus_token_expires_seconds (\S+)/m.exec(text)?.[1]);
+
 const logged = ({ log }: TestService, text: string): boolean =>
   log.some(({ message }) => typeof message === 'string' && message.startsWith(text));
 
@@ -66,7 +69,12 @@ describe('replicas that share a database', () => {
     const lifetimeMs = 2_000;
     const sandbox = await startSandbox({ tokenLifetimeSeconds: lifetimeMs / 1000 });
     const replicas = await startReplicas(3, sandbox);
-    await until(() => sandbox.tokenCalls.length > 3);
+    await until(() => sandbox.tokenCalls.length > 2);
+    // The next ones live on, or they could end before all have called with them.
+    sandbox.options.tokenLifetimeSeconds = 3_600;
+    for (const replica of replicas) {
+      while (!(expiresInSeconds(await replica.manage('/metrics')) > 1_000));
+    }
     const calls = sandbox.tokenCalls.slice(0, 4);
     expect(calls.map(grantOf)).toEqual(['password', ...Array<string>(3).fill('refresh_token')]);
     // Three renewals of three replicas would come one right after the other.
@@ -91,11 +99,14 @@ describe('replicas that share a database', () => {
 
   it('try a wrong password once, and remember it, whoever comes later', async () => {
     const sandbox = await startSandbox({ accounts: [{ ...OLD, password: 'another' }] });
+    const beganAtMs = Date.now();
     const replicas = await startReplicas(3, sandbox);
     replicas.push(...(await startReplicas(1, sandbox)));
-    for (const answer of await createAtEach(replicas)) {
+    const answers = await createAtEach(replicas);
+    const leastS = 300 - (Date.now() - beganAtMs) / 1_000;
+    for (const answer of answers) {
       expect(answer.json).toMatchObject({ type: DENIED, outcome: 'not-sent' });
-      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(290);
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(leastS);
     }
     expect(sandbox.tokenCalls).toHaveLength(1);
   });
@@ -106,9 +117,12 @@ describe('replicas that share a database', () => {
     await sandbox.waitForCall(({ status }) => status === 400);
     await storedAs(`refused_until is not null`);
     await database.query(`update bff.token set refused_until = clock_timestamp()`);
-    for (const answer of await createAtEach(await startReplicas(3, sandbox))) {
+    const beganAtMs = Date.now();
+    const answers = await createAtEach(await startReplicas(3, sandbox));
+    const leastS = 600 - (Date.now() - beganAtMs) / 1_000;
+    for (const answer of answers) {
       expect(answer.json).toMatchObject({ type: DENIED });
-      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(590);
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(leastS);
     }
     expect(sandbox.tokenCalls).toHaveLength(2);
   });
@@ -292,8 +306,7 @@ describe('a database that is away', () => {
     sandbox.clearCalls();
     cable.cut();
     await until(() => logged(replica, 'The database is away'));
-    const metrics = (await replica.manage('/metrics')).text;
-    expect(Number(/^nexudus_token_expires_seconds (\S+)/m.exec(metrics)?.[1])).toBeGreaterThan(1_000);
+    expect(expiresInSeconds(await replica.manage('/metrics'))).toBeGreaterThan(1_000);
 
     sandbox.revokeAccessTokens();
     const answer = await replica.create(MESSAGE);

@@ -12,8 +12,10 @@ import { Deadline } from '../../src/nexudus/deadline.js';
 import type { DeliveryPlace } from '../../src/nexudus/delivery.line.js';
 import type { Place, Slot } from '../../src/nexudus/pacer.js';
 import { createLogger } from '../../src/observability/json-logger.js';
+import { until } from './until.js';
 
-const LEASE_MS = 1_000;
+/** Longer than this process may be held up: else the others would take one for gone that is alive. */
+const LEASE_MS = 5_000;
 
 /** A clock that can be set forward, and whose timers can be stopped. */
 class FaultyClock extends SystemClock {
@@ -43,6 +45,8 @@ export class TestReplica {
   readonly database: Database;
   readonly pacer: PgPacer;
   readonly deliveries: PgDeliveryLine;
+  /** Whether it takes deliveries on, where it serves. */
+  isAble = true;
   /** What it logged at the level of errors. */
   readonly errors: string[] = [];
   /** Deliveries whose turn came here. */
@@ -68,6 +72,8 @@ export class TestReplica {
     const replica = new TestReplica(url, writeLimits, callLimits);
     running.push(replica);
     await replica.database.start();
+    // A start waits for the tables for a while only.
+    await until(() => replica.database.isReachable);
     replica.#announcements.start();
     await replica.#fleet.start();
     return replica;
@@ -75,8 +81,11 @@ export class TestReplica {
 
   /** Takes deliveries on from now. */
   serve(): void {
+    const isAble = (): boolean => this.isAble;
     this.deliveries.serve({
-      isAble: true,
+      get isAble() {
+        return isAble();
+      },
       send: (deliveryId, place) => this.sent.push({ deliveryId, place }),
     });
   }

@@ -3,6 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from '@jest/globals';
+import pg from 'pg';
 import { startApp, type RunningApp } from '../../src/app.setup.js';
 import { loadConfig } from '../../src/config/load-config.js';
 import { createLogger } from '../../src/observability/json-logger.js';
@@ -56,7 +57,7 @@ afterEach(async () => {
 
 /**
  * Starts a service and its fake Nexudus on free ports, exactly as main does; both end with the test. Replicas are
- * given the same one.
+ * given the same one. Where there is a database that answers, its tables are there.
  */
 export async function startService(
   given: { env?: Record<string, string>; sandbox?: SandboxOptions | NexudusSandbox } = {},
@@ -75,6 +76,11 @@ export async function startService(
     }),
   );
   running.push(() => app.stop());
+  const manage: TestService['manage'] = async (path, method = 'GET') =>
+    wholeAnswer(await fetch(`http://127.0.0.1:${app.managementPort}${path}`, { method }));
+  const databaseUrl = given.env?.['DATABASE_URL'];
+  // A start waits for them for a while only.
+  while (databaseUrl !== undefined && !(await hasTables(manage)) && (await canConnect(databaseUrl)));
   const url = `http://127.0.0.1:${app.apiPort}`;
   const call: TestService['call'] = async (method, path, init = {}) => {
     const answer = await wholeAnswer(await fetch(url + path, { method, redirect: 'manual', ...init }));
@@ -96,8 +102,6 @@ export async function startService(
       headers: { authorization: `Bearer ${KEYS.everything}`, 'content-type': 'application/json', ...headers },
       body: typeof body === 'string' ? body : JSON.stringify(body),
     });
-  const manage: TestService['manage'] = async (path, method = 'GET') =>
-    wholeAnswer(await fetch(`http://127.0.0.1:${app.managementPort}${path}`, { method }));
   return {
     sandbox,
     app,
@@ -114,6 +118,23 @@ export async function startService(
     create: (body, headers) => write('POST', '/v1/chat-messages', body, headers),
     replace: (id, body, headers) => write('PUT', `/v1/chat-messages/${id}`, body, headers),
   };
+}
+
+async function hasTables(manage: TestService['manage']): Promise<boolean> {
+  return /^nexudus_database_up\{.*\} 1$/m.test((await manage('/metrics')).text);
+}
+
+async function canConnect(connectionString: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 5_000 });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await client.end();
+  }
 }
 
 /** A fake Nexudus that ends with the test. */
