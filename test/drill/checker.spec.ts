@@ -82,6 +82,13 @@ describe('a history in which every promise was kept', () => {
       { messages: [message('one', [problem(1, 502, 'unknown')])], disturbances: killed },
     ],
     [
+      'one is unknown, since it was sent when the wait of its caller was nearly over',
+      {
+        messages: [message('one', [{ ...problem(1, 502, 'unknown'), endedAtMs: 6_001 }])],
+        calls: [call(3_001, 'one', { status: 'none' })],
+      },
+    ],
+    [
       'one without a key was not heard of again',
       { messages: [message('one', [unheard(1)])], calls: [call(2, 'one')] },
     ],
@@ -191,6 +198,14 @@ describe('a promise that was not kept is noticed', () => {
       'unknown is honest',
       'unknown out of the blue',
       { messages: [message('one', [problem(1, 502, 'unknown')])], calls: [call(1, 'one')] },
+    ],
+    [
+      'unknown is honest',
+      'unknown though there was time enough for the answer',
+      {
+        messages: [message('one', [{ ...problem(1, 502, 'unknown'), endedAtMs: 6_001 }])],
+        calls: [call(3_000, 'one', { status: 'none' })],
+      },
     ],
     [
       'unknown is honest',

@@ -1,5 +1,5 @@
 import { groupBy } from './groups.js';
-import { deliveryIdOf, type History, type LedgerRow, type Message } from './history.js';
+import { deliveryIdOf, type History, type LedgerRow, type Message, type Request } from './history.js';
 
 /** A promise that was not kept. */
 export interface Fault {
@@ -32,6 +32,8 @@ const FATES: Readonly<Record<string, Fate>> = {
 };
 /** Scenarios after which nobody can know whether Nexudus has the message. */
 const NO_ANSWER = /sandbox:(lost|dropped|truncated)/;
+/** Of the six seconds of a caller: after that too little may be left for an answer, on a machine that is busy. */
+const LATE_MS = 3_000;
 
 /** Compares what clients heard, what the ledger says and what Nexudus got. A pure function of the history. */
 export function check(history: History): Fault[] {
@@ -212,7 +214,19 @@ class Checker {
   /** The process died in between, or Nexudus let it down. */
   #isHonest(message: Message): boolean {
     const calls = this.#calls.get(message.content) ?? [];
-    return (calls.length > 0 && NO_ANSWER.test(message.content)) || this.#wasDisturbedIn(message);
+    return (
+      (calls.length > 0 && NO_ANSWER.test(message.content)) ||
+      this.#wasDisturbedIn(message) ||
+      this.#wasCutShort(message)
+    );
+  }
+
+  /** It was sent so late that its caller's wait was over before the answer. */
+  #wasCutShort({ mode, requests, content }: Message): boolean {
+    const unheard = (this.#calls.get(content) ?? []).filter(({ status }) => status === 'none');
+    const isLateIn = ({ atMs, endedAtMs = Infinity }: Request): boolean =>
+      unheard.some(({ receivedAtMs }) => receivedAtMs >= atMs + LATE_MS && receivedAtMs <= endedAtMs);
+    return mode === 'sync' && requests.some(isLateIn);
   }
 
   /** Whether the client heard that it was accepted, and it kept its place since. */
