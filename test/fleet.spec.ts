@@ -47,7 +47,8 @@ describe('replicas on one database', () => {
     async (windowShape) => {
       const replicas = await startReplicas(
         3,
-        { NEXUDUS_WRITE_LIMITS: '5/1s' },
+        // None is refused because the calls that are held make it look as if it would take too long.
+        { NEXUDUS_WRITE_LIMITS: '5/1s', REQUEST_DEADLINE_MS: '120000' },
         { writeLimits: '5/1s', windowShape, windowOffsetMs: 317 },
       );
       const { sandbox } = replicas[0];
