@@ -15,8 +15,10 @@ export class ChatMessagesService {
     private readonly config: ChatMessagesConfig,
   ) {}
 
-  async create(message: ChatMessageDto, context: WriteContext): Promise<ChatMessageRepresentation> {
-    return toRepresentation(message, await this.nexudus.write('create', toNexudus(message), context));
+  create(message: ChatMessageDto, context: WriteContext): Promise<ChatMessageRepresentation> {
+    return this.nexudus
+      .write('create', toNexudus(message), context)
+      .then((receipt) => toRepresentation(message, receipt));
   }
 
   async replace(

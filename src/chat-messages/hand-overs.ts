@@ -37,21 +37,25 @@ export class HandOvers {
     private readonly lifecycle: Lifecycle,
   ) {}
 
+  /** Whether the caller wants its write to be handed over, and there is somebody to take it. */
+  areAskedFor(request: FastifyRequest): boolean {
+    return this.deliveries !== undefined && prefersRespondAsync(preferOf(request));
+  }
+
   /**
-   * Answers, if the caller wants it so.
+   * Answers one that is asked for.
    *
-   * @returns whether it did
    * @throws whatever kept the write from being taken on
    */
-  async answer(request: FastifyRequest, reply: FastifyReply, write: Write): Promise<boolean> {
-    const prefer = preferOf(request);
-    if (this.deliveries === undefined || !prefersRespondAsync(prefer)) return false;
+  async answer(request: FastifyRequest, reply: FastifyReply, write: Write): Promise<void> {
+    const { deliveries } = this;
+    if (deliveries === undefined) throw new Error('There is no database to hand a write over to');
     if (request.over.aborted) throw new WriteAbandoned();
-    const waitSeconds = parsePreferWaitSeconds(prefer) ?? 0;
+    const waitSeconds = parsePreferWaitSeconds(preferOf(request)) ?? 0;
     const isLonger = waitSeconds * 1000 > this.config.requestDeadlineMs;
     const waitMs = isLonger ? this.config.requestDeadlineMs : waitSeconds * 1000;
     const { key } = write;
-    const acceptance = await this.deliveries.accept({
+    const acceptance = await deliveries.accept({
       record: recordOf(write, { id: request.id, path: pathOf(request.url) }),
       key: key === undefined ? undefined : keyOf(write, key),
     });
@@ -62,7 +66,7 @@ export class HandOvers {
         throw keyReused();
       case 'settled':
         replay(request, reply, acceptance.answer);
-        return true;
+        return;
       case 'accepted':
       case 'repeated':
     }
@@ -74,20 +78,18 @@ export class HandOvers {
       request.effort.replayed = true;
       void reply.header('idempotency-replayed', 'true');
     }
-    const ending =
-      waitMs > 0 ? await this.#ending(this.deliveries, acceptance.id, request, waitMs) : undefined;
+    const ending = waitMs > 0 ? await this.#ending(deliveries, acceptance.id, request, waitMs) : undefined;
     if (ending?.answer !== undefined) {
       const answer = withPersonal(ending.answer, personalOf(write.message).value);
       noteOutcome(request, answer);
       send(reply, answer);
-      return true;
+      return;
     }
     request.effort.outcome = 'accepted';
     await reply
       .code(202)
       .header('location', `/v1/deliveries/${acceptance.id}`)
-      .send(await this.#accepted(this.deliveries, acceptance, callerName(write.caller), waitMs > 0));
-    return true;
+      .send(await this.#accepted(deliveries, acceptance, callerName(write.caller), waitMs > 0));
   }
 
   /** How it ended, where it does within the wait: it is taken on whatever becomes of the waiting. */

@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Idempotency, type Keep } from '../idempotency/idempotency.js';
-import type { KeptAnswer } from '../idempotency/idempotency.store.js';
 import { OutcomeUnknown } from '../nexudus/nexudus.errors.js';
 import type { WriteJournal } from '../nexudus/write.js';
 import { pathOf } from '../observability/request-path.js';
@@ -10,6 +9,9 @@ import { ProblemResponder } from '../problem-details/problem.responder.js';
 import type { ChatMessageRepresentation } from './chat-message.dto.js';
 import { replay, send, toAnswer, toProblemAnswer } from './kept-answers.js';
 import { keyOf, recordOf, type Write } from './work-record.js';
+
+/** Does the write that a request asks for; with a journal where one is kept. */
+export type Perform = (journal?: WriteJournal) => Promise<ChatMessageRepresentation>;
 
 /** Answers writes: one that carries an idempotency key is done once, and answered the same each time. */
 @Injectable()
@@ -20,17 +22,10 @@ export class WriteAnswers {
   ) {}
 
   /** @throws whatever `perform` does, for the filter to answer */
-  async answer(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    write: Write,
-    perform: (journal?: WriteJournal) => Promise<ChatMessageRepresentation>,
-  ): Promise<void> {
+  async answer(request: FastifyRequest, reply: FastifyReply, write: Write, perform: Perform): Promise<void> {
     const { key, operation } = write;
-    const work = async (journal?: WriteJournal): Promise<KeptAnswer> =>
-      toAnswer(operation, await perform(journal));
     if (key === undefined) {
-      send(reply, await work());
+      send(reply, toAnswer(operation, await perform()));
       return;
     }
     const { answer, replayed } = await this.idempotency.once(
@@ -40,7 +35,7 @@ export class WriteAnswers {
         orphaned: operation === 'create' ? () => new OutcomeUnknown('connection-lost', false) : undefined,
         record: recordOf(write, { id: request.id, path: pathOf(request.url) }),
       },
-      work,
+      async (journal) => toAnswer(operation, await perform(journal)),
       (failure) => this.#keep(failure, operation, request),
     );
     if (replayed) replay(request, reply, answer);

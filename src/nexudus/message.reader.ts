@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock/clock.js';
 import type { Interruption } from '../clock/interruption.js';
 import { NexudusConfig } from '../config/sections.js';
-import { asStep, type Span } from '../observability/tracer.js';
+import type { Span } from '../observability/tracer.js';
 import { AccessTokenSource } from './access-token.source.js';
 import { AccountRefusals } from './account.refusals.js';
 import type { Deadline } from './deadline.js';
@@ -64,7 +64,7 @@ export class MessageReader {
     for (let failures = 0; failures < MAX_FAILURES && deadline.allowsAttempt();) {
       if (abandoned.aborted) throw new WriteAbandoned();
       if (this.tokens.current === undefined) {
-        await asStep(span, 'token', () => this.tokens.ready(deadline, abandoned));
+        await span.step('token', () => this.tokens.ready(deadline, abandoned));
       }
       const token = this.tokens.current;
       if (token === undefined) continue;

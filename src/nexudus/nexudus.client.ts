@@ -56,35 +56,25 @@ export class NexudusClient {
     context: WriteContext,
     revise?: Revise,
   ): Promise<WriteReceipt> {
+    const { place: given } = context;
+    let place: Place | undefined;
     try {
-      const receipt = await this.#inItsPlace(operation, message, context, revise);
+      this.circuit.check();
+      place = given ?? (await this.turns.admit(message, context, revise === undefined));
+      let revised = message;
+      if (revise !== undefined && message.Id !== undefined) {
+        // A slot that it has already would be in the way of the read, for which there may be no other.
+        given?.requestSlot(giveBack, () => undefined);
+        revised = revise(await this.reader.read(message.Id, context));
+      }
+      const receipt = await this.#attempt(operation, revised, place, context);
       this.metrics.writes.inc({ operation, outcome: 'done' });
       return receipt;
     } catch (error) {
       this.metrics.writes.inc({ operation, outcome: isNexudusError(error) ? error.code : 'internal-error' });
       throw error;
-    }
-  }
-
-  async #inItsPlace(
-    operation: WriteOperation,
-    message: NexudusMessage,
-    context: WriteContext,
-    revise: Revise | undefined,
-  ): Promise<WriteReceipt> {
-    this.circuit.check();
-    const { place: given } = context;
-    const place = given ?? (await this.turns.admit(message, context, revise === undefined));
-    try {
-      if (revise === undefined || message.Id === undefined) {
-        return await this.#attempt(operation, message, place, context);
-      }
-      // A slot that it has already would be in the way of the read, for which there may be no other.
-      given?.requestSlot(giveBack, () => undefined);
-      const record = await this.reader.read(message.Id, context);
-      return await this.#attempt(operation, revise(record), place, context);
     } finally {
-      place.leave();
+      place?.leave();
     }
   }
 

@@ -32,7 +32,7 @@ export class UpstreamTransport {
     // Without the query, which names what is looked for.
     const [pathname = ''] = path.split('?');
     const template = pathname.replace(/\d+$/, '{id}');
-    const span = (call.span ?? NO_SPAN).child(`${method} ${template}`, 'call', {
+    const span = (call.span ?? NO_SPAN).call(`${method} ${template}`, {
       ...this.#server,
       'http.request.method': method,
       'url.full': this.config.baseUrl + pathname,

@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock/clock.js';
 import type { Interruption } from '../clock/interruption.js';
 import { Metrics } from '../observability/metrics.js';
-import { asStep } from '../observability/tracer.js';
 import { AccessTokenSource } from './access-token.source.js';
 import { Circuit } from './circuit.js';
 import { QuotaExhausted, UpstreamUnavailable, WriteAbandoned } from './nexudus.errors.js';
@@ -55,10 +54,10 @@ export class WriteTurns {
   ): Promise<{ slot: Slot; token: string }> {
     for (;;) {
       if (this.tokens.current === undefined) {
-        await asStep(span, 'token', () => this.tokens.ready(deadline, abandoned));
+        await span.step('token', () => this.tokens.ready(deadline, abandoned));
       }
       const waitsSinceMs = this.clock.nowMs();
-      const slot = await asStep(span, 'wait', () => this.#slot(place, abandoned));
+      const slot = await span.step('wait', () => this.#slot(place, abandoned));
       const waitMs = this.clock.nowMs() - waitsSinceMs;
       effort.waitMs += waitMs;
       this.metrics.quotaWaitSeconds.observe(waitMs / 1000);
@@ -77,9 +76,12 @@ export class WriteTurns {
     }
   }
 
-  async #slot(place: Place, abandoned: Interruption): Promise<Slot> {
-    if (abandoned.aborted) throw new WriteAbandoned();
+  #slot(place: Place, abandoned: Interruption): Promise<Slot> {
     return new Promise((resolve, reject) => {
+      if (abandoned.aborted) {
+        reject(new WriteAbandoned());
+        return;
+      }
       const abandon = (): void => {
         place.leave();
         reject(new WriteAbandoned());

@@ -13,38 +13,42 @@ export interface Exchange {
  * section 9.3.2). The answers to those wait in Node, and when the connection is lost, it tells the first alone.
  */
 export class Exchanges {
-  /** By connection, in order of arrival; each with what ends it. */
-  readonly #underWay = new WeakMap<Duplex, Map<Exchange, () => void>>();
+  /** By connection, in order of arrival. */
+  readonly #underWay = new WeakMap<Duplex, readonly ExchangeUnderWay[]>();
 
   /** Aborts when the exchange is over: the answer is out, or nobody is there any more to get it. */
   begin(request: IncomingMessage, answer: ServerResponse): Interruption {
-    const over = new RequestInterruption();
-    const others = this.#of(request.socket);
-    const exchange = { request, answer };
-    const end = (): void => {
-      others.delete(exchange);
-      over.abort();
-    };
-    others.set(exchange, end);
-    answer.once('close', end);
-    return over;
+    const { socket } = request;
+    const exchange = { request, answer, over: new RequestInterruption() };
+    const others = this.#underWay.get(socket);
+    if (others === undefined) {
+      socket.once('close', () => {
+        const lost = this.#of(socket);
+        this.#underWay.set(socket, []);
+        for (const { over } of lost) over.abort();
+      });
+    }
+    this.#underWay.set(socket, others === undefined ? [exchange] : others.concat(exchange));
+    answer.once('close', () => {
+      this.#underWay.set(
+        socket,
+        this.#of(socket).filter((other) => other !== exchange),
+      );
+      exchange.over.abort();
+    });
+    return exchange.over;
   }
 
   /** Those of a connection that are not over, in order of arrival. */
-  on(socket: Duplex): Exchange[] {
-    return [...(this.#underWay.get(socket)?.keys() ?? [])];
+  on(socket: Duplex): readonly Exchange[] {
+    return this.#of(socket);
   }
 
-  #of(socket: Duplex): Map<Exchange, () => void> {
-    let exchanges = this.#underWay.get(socket);
-    if (exchanges === undefined) {
-      const begun = new Map<Exchange, () => void>();
-      socket.once('close', () => {
-        for (const end of begun.values()) end();
-      });
-      this.#underWay.set(socket, begun);
-      exchanges = begun;
-    }
-    return exchanges;
+  #of(socket: Duplex): readonly ExchangeUnderWay[] {
+    return this.#underWay.get(socket) ?? [];
   }
+}
+
+interface ExchangeUnderWay extends Exchange {
+  readonly over: RequestInterruption;
 }

@@ -95,10 +95,20 @@ class OtlpSpan implements Span {
     return traceHeaders({ traceId, spanId, flags: traceFlags | flags, state });
   }
 
-  child(name: string, kind: 'step' | 'call' = 'step', attributes: SpanAttributes = {}): Span {
-    const context = api.trace.setSpan(api.ROOT_CONTEXT, this.span);
-    const options = { kind: kind === 'call' ? api.SpanKind.CLIENT : api.SpanKind.INTERNAL, attributes };
-    return new OtlpSpan(this.tracer, this.tracer.startSpan(name, options, context), this.inherited);
+  async step<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const step = this.#child(name, { kind: api.SpanKind.INTERNAL });
+    try {
+      const result = await work();
+      step.end();
+      return result;
+    } catch (error) {
+      step.end({ 'error.type': error instanceof Error ? error.name : 'unknown' });
+      throw error;
+    }
+  }
+
+  call(name: string, attributes: SpanAttributes): Span {
+    return this.#child(name, { kind: api.SpanKind.CLIENT, attributes });
   }
 
   end(attributes: SpanAttributes = {}): void {
@@ -108,6 +118,11 @@ class OtlpSpan implements Span {
     if (route !== undefined) this.span.updateName(`${String(method)} ${route}`);
     if ('error.type' in attributes) this.span.setStatus({ code: api.SpanStatusCode.ERROR });
     this.span.end();
+  }
+
+  #child(name: string, options: api.SpanOptions): OtlpSpan {
+    const context = api.trace.setSpan(api.ROOT_CONTEXT, this.span);
+    return new OtlpSpan(this.tracer, this.tracer.startSpan(name, options, context), this.inherited);
   }
 }
 

@@ -10,8 +10,10 @@ export interface Span {
   readonly traceId: string | undefined;
   /** Belong on a call that is made in this step: `traceparent` and `tracestate`, or nothing. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Begins a step within this one; `call` is one that leaves the process. */
-  child(name: string, kind?: 'step' | 'call', attributes?: SpanAttributes): Span;
+  /** Shows a piece of work as a step within this one, failed or not. */
+  step<T>(name: string, work: () => Promise<T>): Promise<T>;
+  /** Begins a call within this one: it leaves the process. */
+  call(name: string, attributes: SpanAttributes): Span;
   /** Ends it, with what was found out meanwhile; `error.type` among it makes it a failed one. */
   end(attributes?: SpanAttributes): void;
 }
@@ -37,19 +39,12 @@ export class PassingTracer extends Tracer {
 export const NO_SPAN = passing(undefined, {});
 
 function passing(traceId: string | undefined, headers: Span['headers']): Span {
-  const span: Span = { traceId, headers, child: () => span, end: () => undefined };
+  const span: Span = {
+    traceId,
+    headers,
+    step: (_name, work) => work(),
+    call: () => span,
+    end: () => undefined,
+  };
   return span;
-}
-
-/** Shows a piece of work as a step, failed or not. */
-export async function asStep<T>(parent: Span, name: string, work: () => Promise<T>): Promise<T> {
-  const step = parent.child(name);
-  try {
-    const result = await work();
-    step.end();
-    return result;
-  } catch (error) {
-    step.end({ 'error.type': error instanceof Error ? error.name : 'unknown' });
-    throw error;
-  }
 }
