@@ -1,6 +1,6 @@
 import type { INestApplication } from '@nestjs/common';
 import type { FastifyAdapter } from '@nestjs/platform-fastify';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { callerName } from './client-auth/caller.js';
 import { CallerLimit } from './client-auth/caller-limit.js';
 import { ClientAuthenticator } from './client-auth/client-authenticator.js';
@@ -25,7 +25,8 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 
 /**
  * What happens to every request before its body is read, and after its answer is sent. Fastify's hooks and not
- * Nest's guards, since those run after the body was read: a caller without a key must cost next to nothing.
+ * Nest's guards, since those run after the body was read: a caller without a key must cost next to nothing. Hooks that
+ * wait for nothing call back: a promise is a turn of the queue for every request.
  *
  * @param rateLimit the headers about the write budget as it is now
  */
@@ -47,16 +48,15 @@ export async function addRequestHooks(
   const routes = new RouteTable(server);
   const reading = new Set<FastifyReply>();
   const callerLimit = new CallerLimit(callerWaitingLimit);
-  /** Of the credential that each request came with. */
-  const releases = new WeakMap<FastifyRequest, () => void>();
 
   server.decorateRequest('caller', null);
+  server.decorateRequest('forget');
   server.decorateRequest('effort');
   server.decorateRequest('over');
   server.decorateRequest('span');
 
   // Not one of the server's: the adapter has some of its own, which come before those and may answer.
-  adapter.setOnRequestHook(async (request, reply) => {
+  adapter.setOnRequestHook((request, reply, done) => {
     lifecycle.requestBegan();
     request.over = exchanges.begin(request.raw, reply.raw);
     request.effort = {
@@ -69,6 +69,7 @@ export async function addRequestHooks(
     request.span = tracer.request(request.method, request.headers);
     void reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
     reading.add(reply);
+    done();
   });
   await allowOrigins(server, corsOrigins);
   server.addHook('onRequest', async (request, reply) => {
@@ -84,15 +85,16 @@ export async function addRequestHooks(
     const { authorization } = request.headers;
     request.caller = await authenticator.authenticate(authorization);
     // Only one that is good: else anybody could have words of their choice taken out of the log.
-    releases.set(request, redactor.holdForeign(authorization?.replace(SCHEME, '')));
+    request.forget = redactor.holdForeign(authorization?.replace(SCHEME, ''));
     callerLimit.enter(request.caller);
     // The body of somebody who went away meanwhile never ends.
     if (request.over.aborted) throw new Problem('malformed-request', { detail: 'The caller went away.' });
   });
 
   // Whoever is still sending its body when the process stops is not waited for: its message was not sent.
-  server.addHook('preValidation', async (_request, reply) => {
+  server.addHook('preValidation', (_request, reply, done) => {
     reading.delete(reply);
+    done();
   });
   lifecycle.onStop(() => {
     for (const reply of reading) reply.send(shuttingDown());
@@ -100,7 +102,7 @@ export async function addRequestHooks(
 
   // One line a request, when its outcome is known and its answer is out or has nobody to go to. Not in onResponse:
   // that never comes for a caller who hung up, whose message may have been sent all the same.
-  server.addHook('onSend', async (request, reply) => {
+  server.addHook('onSend', (request, reply, _payload, done) => {
     void reply.headers(rateLimit());
     const end = (): void => {
       reading.delete(reply);
@@ -142,10 +144,11 @@ export async function addRequestHooks(
         },
         'request',
       );
-      releases.get(request)?.();
+      request.forget?.();
     };
     if (request.over.aborted) end();
     else request.over.addEventListener('abort', end);
+    done();
   });
 }
 
@@ -162,5 +165,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Aborts when the answer is out, or when nobody is there any more to get it. */
     over: Interruption;
+    /** Lets go of the credential that it came with. */
+    forget: (() => void) | undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Injectable } from '@nestjs/common';
 import { ChatMessagesConfig, ProblemsConfig } from '../config/sections.js';
@@ -49,6 +49,6 @@ export class ApiDocument {
     ) as Document;
     document.components.schemas.ChatMessage.properties.content.maxLength = this.messages.contentMaxLength;
     const text = JSON.stringify(document);
-    return { text, etag: `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"` };
+    return { text, etag: `"${hash('sha256', text, 'base64url').slice(0, 22)}"` };
   }
 }

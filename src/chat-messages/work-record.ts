@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Caller, callerName } from '../client-auth/caller.js';
 import type { WorkRecord } from '../idempotency/idempotency.store.js';
 import { sessionName } from '../nexudus/session-name.js';
@@ -80,5 +80,5 @@ export function keyOf(
 /** Independent of the order of names and of white space. The message is valid, so all its values are scalars. */
 function fingerprintOf(message: ChatMessageDto): string {
   const entries = Object.entries(message).sort(([a], [b]) => (a < b ? -1 : 1));
-  return createHash('sha256').update(JSON.stringify(entries)).digest('base64');
+  return hash('sha256', JSON.stringify(entries), 'base64');
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Caller } from './caller.js';
 
@@ -85,7 +85,7 @@ export class ApiKeys {
    * nobody gets nearer to a key. That is as good as a comparison in constant time, and does not grow with the keys.
    */
   find(key: string, epochMs: number): Caller | undefined {
-    const entry = this.#byHash.get(createHash('sha256').update(key).digest('hex'));
+    const entry = this.#byHash.get(hash('sha256', key, 'hex'));
     return entry && epochMs < entry.expiresAtMs ? entry.caller : undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { errors, type JWTPayload, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock/clock.js';
@@ -48,13 +48,13 @@ export class JwtVerifier {
       this.#verified.clear();
       this.#verifiedBy = keySet;
     }
-    const hash = createHash('sha256').update(token).digest('base64');
-    const known = this.#verified.get(hash);
+    const digest = hash('sha256', token, 'base64');
+    const known = this.#verified.get(digest);
     if (known && this.clock.epochMs() < known.expiresAtMs) return known.caller;
     const claims = await this.#claimsOf(token);
     const caller = callerOf(claims);
     if (keySet !== undefined && keySet === this.keys.current) {
-      this.#verified.set(hash, { caller, expiresAtMs: (claims.exp ?? 0) * 1000 });
+      this.#verified.set(digest, { caller, expiresAtMs: (claims.exp ?? 0) * 1000 });
     }
     return caller;
   }

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import type { Clock } from '../clock/clock.js';
 import type { DeliveriesConfig, IdempotencyConfig } from '../config/sections.js';
 import type { Database, Queries, Row } from '../database/database.js';
@@ -378,7 +378,7 @@ export function isFree({ is_over, is_held, mode, state, was_sent }: KeyRow): boo
 
 /** Nothing to be guessed from it without the caller's own key, and the same in every replica, whatever its keys. */
 function scopeName(scope: string): string {
-  return createHash('sha256').update(scope).digest('base64url');
+  return hash('sha256', scope, 'base64url');
 }
 
 function placeOf(id: string): string {

@@ -64,15 +64,17 @@ export class Redactor {
 
   /** The same for a credential of a caller: however many there are, they do not push out what is ours. */
   holdForeign(value: string | undefined): () => void {
-    const entry = value === undefined ? undefined : this.#held.get(value);
-    // Of a caller that has more under way: nothing to work out anew.
-    if (value !== undefined && entry?.isSameInForm) {
-      entry.holders += 1;
-      return () => {
-        this.#letGo(value);
-      };
-    }
-    return this.#held.size < MOST_WITH_FOREIGN ? this.hold(value) : () => undefined;
+    if (value === undefined) return NOTHING_HELD;
+    const entry = this.#held.get(value);
+    const isHeld = entry?.isSameInForm === true;
+    if (!isHeld && this.#held.size >= MOST_WITH_FOREIGN) return NOTHING_HELD;
+    // Most of them are spelled in one way: nothing to work out for every request.
+    if (!isHeld && !isSpelledInOneWay(value)) return this.hold(value);
+    if (isHeld) entry.holders += 1;
+    else this.#held.set(value, { holders: 1, inJson: value, isSameInForm: true });
+    return () => {
+      this.#letGo(value);
+    };
   }
 
   redact(text: string): string {
@@ -114,11 +116,17 @@ export class Redactor {
 /** The one of this process: what one part of it holds, no line of any other part may show. */
 export const processRedactor = new Redactor();
 
+const NOTHING_HELD = (): void => undefined;
 const SAME_IN_FORM = /^[\w.*-]*$/;
+
+/** In JSON and in a form as it is. */
+function isSpelledInOneWay(value: string): boolean {
+  return value.length >= SHORTEST && SAME_IN_FORM.test(value);
+}
 
 function spellings(value: string | undefined): string[] {
   if (value === undefined || value.length < SHORTEST) return [];
-  if (SAME_IN_FORM.test(value)) return [value];
+  if (isSpelledInOneWay(value)) return [value];
   const inForm = new URLSearchParams([['', value]]).toString().slice(1);
   return [value, inForm, inForm.replaceAll('+', '%20')];
 }
