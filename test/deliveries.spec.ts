@@ -643,6 +643,40 @@ describe('replaces of one message that wait', () => {
     expect(await sql('select id from bff.delivery where merged_into is not null')).toEqual([]);
   });
 
+  it('are cancelled while another one takes their place', async () => {
+    const fleet = await start();
+    const { one, two, sandbox, sql } = fleet;
+    const Id = await hold(fleet);
+    const replace = (content: string): Promise<Answer> => two.replace(Id, { ...MESSAGE, content }, ASYNC);
+    const first = await replace('a');
+    const second = await replace('b');
+    const waiting = async (): Promise<number> => {
+      const [row] = await sql(
+        `select count(distinct pid) from pg_locks waits join pg_locks has using (pid)
+         where not waits.granted and has.relation = 'bff.delivery'::regclass`,
+      );
+      return Number(row?.['count']);
+    };
+    // Two that wait for each other do so until the end of the test.
+    await sql("alter system set deadlock_timeout = '1h'");
+    await sql('select pg_reload_conf()');
+    // The line is busy, and the newcomer is the next: what it changes then, the other must not have meanwhile.
+    await sql('begin');
+    await sql('select id from bff.gate where id = 1 for update');
+    const third = replace('c');
+    await until(async () => (await waiting()) === 1);
+    const cancelled = one.cancel(first);
+    await until(async () => (await waiting()) === 2);
+    await sql('commit');
+    expect([(await third).status, (await cancelled).status]).toEqual([202, 200]);
+    sandbox.release();
+    for (const replaced of [second, await third]) await one.when(replaced, 'done');
+    expect(sandbox.messages.get(Id)?.Content).toBe('c');
+    expect(sandbox.writes).toHaveLength(2);
+    await sql('alter system reset deadlock_timeout');
+    await sql('select pg_reload_conf()');
+  });
+
   it('wait again when the last is cancelled', async () => {
     const fleet = await start();
     const { one, sandbox } = fleet;

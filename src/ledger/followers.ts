@@ -6,6 +6,10 @@ import type { Delivery, DeliveryState } from './delivery.js';
 import type { DeliveryPerformer } from './delivery.performer.js';
 import { DELIVERY_COLUMNS, type Ledger } from './ledger.js';
 
+/** In one order whoever locks them, or two would wait for each other. */
+const FOLLOWERS = `from bff.delivery where merged_into = $1 and state = 'accepted'
+  order by accepted_at, id for update`;
+
 /**
  * Deliveries in whose stead a later one is sent, to save quota: replaces of one message that waited when another
  * replace of it came. They have no place in the line, and end as the later one does.
@@ -33,6 +37,9 @@ export class Followers {
        order by accepted_at desc limit 1 for update`,
       [caller, messageId, session ?? null, id],
     );
+    // Those in whose stead it is sent, too: `follow` changes them when it has the line, and whoever cancels one of them
+    // at that moment would have it and wait for the line.
+    if (former !== undefined) await queries.query(`select id ${FOLLOWERS}`, [former.id]);
     return former?.id;
   }
 
@@ -49,11 +56,7 @@ export class Followers {
 
   /** Those that wait in whose stead another is sent, in their order. */
   async of(queries: Queries, id: string): Promise<Delivery[]> {
-    const rows = await queries.query(
-      `select ${DELIVERY_COLUMNS} from bff.delivery where merged_into = $1 and state = 'accepted'
-       order by accepted_at, id for update`,
-      [id],
-    );
+    const rows = await queries.query(`select ${DELIVERY_COLUMNS} ${FOLLOWERS}`, [id]);
     // One that cannot be opened ends like the others: what became of them must not get lost for it.
     return rows.map((row) => this.ledger.readWhatOpens(row, () => undefined));
   }
