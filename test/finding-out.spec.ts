@@ -472,7 +472,7 @@ describe('an operator', () => {
       expect.objectContaining({
         audit: true,
         from: '127.0.0.1',
-        deliveryId: id,
+        delivery: id,
         decision: { as: 'delivered', messageId: 4711 },
       }),
     );

@@ -1,6 +1,7 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import type { Clock } from '../clock/clock.js';
 import type { AppLogger } from '../observability/app-logger.js';
+import { seconds } from '../observability/operator-info.js';
 import type { Problem } from '../problem-details/problem.js';
 import { IssuerUnusable } from './issuer.endpoint.js';
 import { issuerUnavailable } from './refusals.js';
@@ -144,7 +145,7 @@ export class IssuerKeys {
       {
         reason: error instanceof IssuerUnusable ? error.message : 'the keys are not a JSON Web Key Set',
         failures: this.#failures,
-        retryAfterSeconds: waitMs / 1000,
+        retryAfterSeconds: seconds(waitMs),
         keysInUse: this.current !== undefined,
       },
       'The keys of the issuer cannot be fetched',

@@ -70,7 +70,7 @@ export class OperatorRoutes {
     const { delivery } = resolution;
     // Nobody signs in on this port: whoever gets here may, and the network decides who does.
     this.log.warn(
-      { audit: true, from, deliveryId: delivery.id, caller: delivery.caller, decision },
+      { audit: true, from, delivery: delivery.id, caller: delivery.caller, decision },
       'An operator has decided what became of a message',
     );
     const goesOn = delivery.mode === 'async' ? 'accepted' : 'cancelled';

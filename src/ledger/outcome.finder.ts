@@ -62,7 +62,7 @@ export class OutcomeFinder {
   #note({ delivery, number }: Look, sighting: Sighting, conclusion: Conclusion): void {
     this.metrics.lookups.inc({ result: conclusion });
     const line = {
-      deliveryId: delivery.id,
+      delivery: delivery.id,
       look: number,
       conclusion,
       ...('reason' in sighting && { reason: sighting.reason }),

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock/clock.js';
 import type { AppLogger } from '../observability/app-logger.js';
+import { seconds } from '../observability/operator-info.js';
 import type { Redactor } from '../observability/redactor.js';
 import type { Credentials } from './credentials.js';
 import { AccessDenied, type AccessDeniedReason, UpstreamUnavailable } from './nexudus.errors.js';
@@ -268,7 +269,7 @@ export class TokenSession {
     this.#standStill(waitMs, (retryAfterMs) => new AccessDenied(reason, retryAfterMs));
     if (!isNews) return;
     this.log.error(
-      { reason, retryAfterSeconds: waitMs / 1000, operator: REMEDIES[reason] },
+      { reason, retryAfterSeconds: seconds(waitMs), operator: REMEDIES[reason] },
       'Nexudus refused the login: an operator must act; until the credentials change it is tried ever more seldom',
     );
     this.observer.refused(reason);
@@ -280,7 +281,7 @@ export class TokenSession {
     // A Retry-After of a day would be a day without a token: it is tried again before.
     const waitMs = Math.max(Math.min(retryAfterMs ?? 0, LONGEST_STANDSTILL_MS), backoff);
     this.#standStill(waitMs, (afterMs) => new UpstreamUnavailable('no-token', afterMs));
-    const fields = { detail, failures: this.#failures, retryAfterSeconds: waitMs / 1000 };
+    const fields = { detail, failures: this.#failures, retryAfterSeconds: seconds(waitMs) };
     if (againWithinMs === undefined) this.log.warn(fields, 'The token endpoint of Nexudus gave no token');
     // Nexudus was not asked, and what kept it from being asked has been said.
     else this.log.debug(fields, 'No access token can be had');
