@@ -692,19 +692,57 @@ describe('replaces of one message that wait', () => {
 });
 
 describe('a delivery whose sender is gone', () => {
-  it('is unknown if it may have been run, and its late answer changes nothing', async () => {
-    const { one, two, sandbox, sql } = await start();
+  /** A create that is with Nexudus, and was given up as unknown since its sender could not renew its lease. */
+  async function giveUp({ one, two, sandbox, sql }: Fleet, headers: Record<string, string>): Promise<Answer> {
     sandbox.next({ kind: 'hold' });
-    const accepted = await one.create(MESSAGE, ASYNC);
+    const accepted = await one.create(MESSAGE, headers);
     await until(() => sandbox.writes.length === 1);
-    const taken = (async () => {
-      const unknown = await two.when(accepted, 'unknown');
-      expect(unknown).toMatchObject({ problem: { outcome: 'unknown' } });
-      return true;
-    })();
-    // As if the sender had been frozen: its lease is over, as often as it is renewed.
-    do await sql(`update bff.delivery set lease_until = now() - interval '1 second' where state = 'sending'`);
-    while (!(await Promise.race([taken, new Promise((resolve) => setTimeout(resolve, 100, false))])));
+    await until(async () => {
+      await sql(
+        `update bff.delivery set lease_until = now() - interval '1 second'
+         where state = 'sending' and lease_until > now()`,
+      );
+      return (await two.read(accepted)).json['state'] === 'unknown';
+    });
+    return accepted;
+  }
+
+  it('is unknown if it may have been run, until its late answer says what became of it', async () => {
+    const fleet = await start();
+    const { one, two, sandbox } = fleet;
+    const accepted = await giveUp(fleet, { ...ASYNC, 'idempotency-key': 'k' });
+    expect((await two.read(accepted)).json).toMatchObject({ problem: { outcome: 'unknown' } });
+    sandbox.release();
+    const done = await two.when(accepted, 'done');
+    expect(done).toMatchObject({ outcome: 'done', message: { id: [...sandbox.messages.keys()][0] } });
+    const again = await two.create(MESSAGE, { 'idempotency-key': 'k' });
+    expect([again.status, again.json]).toEqual([201, done['message']]);
+    const hasEnded = 'A delivery that was given up as unknown has ended after all';
+    await until(() => [one, two].some(({ log }) => log.some(({ message }) => message === hasEnded)));
+    // Whatever waited behind it goes on.
+    expect((await one.create(MESSAGE)).status).toBe(201);
+    expect(sandbox.writes).toHaveLength(2);
+  });
+
+  it.each([
+    // As an operator decides, or a look that misses it for good.
+    ['somebody has gone on with it', 'update bff.delivery set fence = fence + 1', []],
+    [
+      'its record was taken for that of another delivery',
+      `insert into bff.delivery (id, mode, caller, operation, state, result_id, keep_until)
+       select gen_random_uuid(), 'sync', '', 'create', 'done', $1, now() + interval '1 hour'`,
+      ['record'],
+    ],
+  ])('stays unknown where %s', async (_, meanwhile, parameters) => {
+    const fleet = await start();
+    const { one, two, sandbox, sql } = fleet;
+    const accepted = await giveUp(fleet, ASYNC);
+    // The held one gets the next id.
+    const { Id } = sandbox.seed({ BusinessId: 1 });
+    await sql(
+      meanwhile,
+      parameters.map(() => Id + 1),
+    );
     sandbox.release();
     const wasTakenOver = 'A delivery was taken over while it was being sent';
     await until(() => [one, two].some(({ log }) => log.some(({ message }) => message === wasTakenOver)));
@@ -747,6 +785,22 @@ describe('while the database is away', () => {
     expect((await two.create(MESSAGE, KEY)).status).toBe(409);
     proxy.mend();
     const again = await whenFree(() => two.create(MESSAGE, KEY));
+    expect([again.status, again.text]).toEqual([201, created.text]);
+    expect(sandbox.writes).toHaveLength(1);
+  });
+
+  it('so is its key where the message was given up as unknown meanwhile', async () => {
+    const { two, answer, proxy, sandbox, sql } = await startCut(KEY);
+    // Nobody finds it out by looking.
+    sandbox.always({ kind: 'error-500' }, { on: 'read' });
+    proxy.cut();
+    sandbox.release();
+    const created = await answer;
+    await sql('update bff.delivery set lease_until = now()');
+    await until(async () => (await sql("select id from bff.delivery where state = 'unknown'")).length === 1);
+    proxy.mend();
+    await until(async () => (await sql("select id from bff.delivery where state = 'done'")).length === 1);
+    const again = await two.create(MESSAGE, KEY);
     expect([again.status, again.text]).toEqual([201, created.text]);
     expect(sandbox.writes).toHaveLength(1);
   });

@@ -65,7 +65,13 @@ async function openBooks(url?: string): Promise<Books> {
   return {
     database,
     ledger,
-    store: new PgIdempotencyStore(ledger, new Background(clock, log), clock),
+    // What a late holder knows of an unknown outcome is written down elsewhere, and of no concern to a key here.
+    store: new PgIdempotencyStore(
+      ledger,
+      { learn: () => Promise.resolve(false) },
+      new Background(clock, log),
+      clock,
+    ),
     pass: async (ms) => {
       const columns = ['lease_until', 'keep_until', 'content_until', 'expires_at', 'accepted_at'];
       const moved = columns.map((name) => `${name} = ${name} - $1::float8 * interval '1 millisecond'`);

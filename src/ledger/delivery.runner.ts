@@ -21,6 +21,7 @@ import type { Ledger, Settlement } from './ledger.js';
 import type { Orphans, Taken } from './orphans.js';
 import type { Settlements } from './settlements.js';
 import { withoutPersonal } from './stored-answer.js';
+import type { UnknownDeliveries } from './unknown.deliveries.js';
 
 /** Deliveries that one replica sends at once. */
 const MOST_RUNNING = 16;
@@ -51,6 +52,7 @@ export class DeliveryRunner implements DeliveryServer {
     private readonly ledger: Ledger,
     private readonly orphans: Orphans,
     private readonly followers: Followers,
+    private readonly unknown: Pick<UnknownDeliveries, 'learn'>,
     private readonly blocked: BlockedDeliveries,
     private readonly performer: DeliveryPerformer,
     private readonly settlements: Settlements,
@@ -220,7 +222,10 @@ export class DeliveryRunner implements DeliveryServer {
     cancel();
     const fields = { delivery: id, operation, outcome: state, problem: answer.problem, ...effort };
     if (isOurs !== true) {
-      this.log.warn(fields, 'A delivery was taken over while it was being sent');
+      const isLearnt = await this.background.untilDone(() => this.unknown.learn(hold, settlement));
+      if (isLearnt === true)
+        this.log.info(fields, 'A delivery that was given up as unknown has ended after all');
+      else this.log.warn(fields, 'A delivery was taken over while it was being sent');
       return false;
     }
     for (const follower of followers) this.settlements.announce(follower);

@@ -68,7 +68,7 @@ export class LedgerModule implements BeforeApplicationShutdown, OnApplicationShu
         },
         {
           provide: SHARED_IDEMPOTENCY_STORE,
-          inject: [Ledger, Background, Clock],
+          inject: [Ledger, UnknownDeliveries, Background, Clock],
           useFactory: (...parts: ConstructorParameters<typeof PgIdempotencyStore>) =>
             new PgIdempotencyStore(...parts),
         },
@@ -113,6 +113,7 @@ export class LedgerModule implements BeforeApplicationShutdown, OnApplicationShu
             Ledger,
             Orphans,
             Followers,
+            UnknownDeliveries,
             BlockedDeliveries,
             DeliveryPerformer,
             Settlements,

@@ -402,7 +402,7 @@ function optionalNumber(value: unknown): number | undefined {
 }
 
 /** The id in an answer of the API. */
-function resultOf({ body }: KeptAnswer): number | null {
+export function resultOf({ body }: KeptAnswer): number | null {
   const { id } = JSON.parse(body) as { id?: unknown };
   return typeof id === 'number' ? id : null;
 }

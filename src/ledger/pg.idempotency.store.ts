@@ -12,6 +12,7 @@ import type { Background } from './background.js';
 import { Hold } from './hold.js';
 import { FIRST_FENCE, isFree, type KeyRow, type Ledger } from './ledger.js';
 import { withPersonal } from './stored-answer.js';
+import type { UnknownDeliveries } from './unknown.deliveries.js';
 
 /** Who waits for an answer does not wait for our books: they are closed behind its back. */
 const PATIENCE_MS = 1_000;
@@ -20,6 +21,7 @@ const PATIENCE_MS = 1_000;
 export class PgIdempotencyStore extends IdempotencyStore {
   constructor(
     private readonly ledger: Ledger,
+    private readonly unknown: Pick<UnknownDeliveries, 'learn'>,
     private readonly background: Background,
     private readonly clock: Clock,
   ) {
@@ -81,7 +83,11 @@ export class PgIdempotencyStore extends IdempotencyStore {
 
   override async settle(lease: Lease, answer: KeptAnswer, certainty: 'final' | 'unknown'): Promise<boolean> {
     const state = certainty === 'unknown' ? 'unknown' : answer.outcome === 'done' ? 'done' : 'rejected';
-    return (await this.#behind(() => this.ledger.settle(holdOf(lease), { state, answer }))) ?? true;
+    const hold = holdOf(lease);
+    const settlement = { state, answer } as const;
+    const settled = async (): Promise<boolean> =>
+      (await this.ledger.settle(hold, settlement)) || (await this.unknown.learn(hold, settlement));
+    return (await this.#behind(settled)) ?? true;
   }
 
   override async release(lease: Lease): Promise<void> {

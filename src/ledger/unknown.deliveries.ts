@@ -5,7 +5,8 @@ import { isSameMessage, type SoughtMessage } from '../nexudus/message.likeness.j
 import type { NexudusMessage, WriteReceipt } from '../nexudus/write.js';
 import type { Delivery } from './delivery.js';
 import type { DeliveryPerformer } from './delivery.performer.js';
-import { DELIVERY_COLUMNS, type Ledger } from './ledger.js';
+import type { Hold } from './hold.js';
+import { DELIVERY_COLUMNS, type Ledger, resultOf, type Settlement } from './ledger.js';
 import type { Settlements } from './settlements.js';
 
 /** One look for a create whose outcome is unknown: this replica's, until it takes too long. */
@@ -54,6 +55,9 @@ const MOST_TWINS = 1_000;
 /** Whoever has sent one has mostly put it aside by then. */
 const PUT_ASIDE_WITHIN_MS = 5_000;
 
+/** Two deliveries of the same message must not claim the same record: of all replicas one concludes at a time. */
+const ONE_CONCLUDES = 'select id from bff.finding where id = 1 for update';
+
 /** Undoes a transaction: a replica that lives has not put the delivery aside yet. */
 class NotEnded extends Error {
   override readonly name = 'NotEnded';
@@ -68,7 +72,7 @@ const OPEN = {
 
 /**
  * The deliveries whose outcome is unknown: hands them out to be looked for, one replica at a time, and writes down
- * what was found out, by a look or by an operator.
+ * what was found out: by a look, by an operator, or by its sender after all.
  */
 export class UnknownDeliveries {
   constructor(
@@ -141,6 +145,21 @@ export class UnknownDeliveries {
     return resolution;
   }
 
+  /**
+   * Writes down what its sender knows of one that was given up as unknown meanwhile: the sender could not say so in
+   * time, since it was held up or the database was away.
+   *
+   * @returns false where it is not unknown, somebody has gone on with it, or its record is taken for that of another
+   */
+  async learn(hold: Hold, settlement: Settlement): Promise<boolean> {
+    if (settlement.state === 'unknown') return false;
+    const isLearnt = await this.ledger.database.transaction((queries) =>
+      this.#learn(queries, hold, settlement),
+    );
+    if (isLearnt) this.#tell(hold.id);
+    return isLearnt;
+  }
+
   /** The deliveries that are not settled for good, by their state; of those that wait, the ones that were handed over. */
   async list(state: keyof typeof OPEN, limit: number): Promise<Delivery[]> {
     const rows = await this.ledger.database.query(
@@ -173,13 +192,28 @@ export class UnknownDeliveries {
     return { kind: 'resolved', delivery, state: 'done' };
   }
 
+  async #learn(
+    queries: Queries,
+    { id, fence, personal }: Hold,
+    { state, answer }: Settlement,
+  ): Promise<boolean> {
+    await queries.query(ONE_CONCLUDES);
+    const delivery = await this.ledger.lock(queries, id);
+    if (delivery?.state !== 'unknown' || delivery.fence !== fence + 1) return false;
+    const record = delivery.operation === 'create' ? resultOf(answer) : null;
+    if (record !== null && (await this.#claimed(queries, [{ id: record }])).size > 0) return false;
+    await this.ledger.close(queries, delivery, state, answer, personal);
+    // It may still hold up its session.
+    await this.line.withdraw(queries, id);
+    return true;
+  }
+
   #unlessOvertaken(
     look: Look,
     work: (queries: Queries, delivery: Delivery) => Promise<Conclusion>,
   ): Promise<Conclusion> {
     return this.ledger.database.transaction(async (queries) => {
-      // Two deliveries of the same message must not claim the same record: of all replicas one concludes at a time.
-      await queries.query('select id from bff.finding where id = 1 for update');
+      await queries.query(ONE_CONCLUDES);
       const delivery = await this.#lockUnknown(queries, look);
       return delivery === undefined ? 'overtaken' : work(queries, delivery);
     });
