@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import type { NexudusSandbox, SandboxOptions } from '../src/sandbox/nexudus-sandbox.js';
+import { connectedUntilNoticed } from './support/connection.js';
 import { TestPostgres, databaseEnvironment } from './support/postgres.js';
 import { TcpProxy } from './support/tcp-proxy.js';
 import { contradictions } from './support/documented.js';
-import { KEYS, startService, type Answer, type TestService } from './support/service.js';
+import { KEYS, rawCreate, startService, type Answer, type TestService } from './support/service.js';
 import { until } from './support/until.js';
 
 let postgres: TestPostgres;
@@ -92,6 +93,15 @@ async function connect(url: string): Promise<Fleet['sql']> {
   clients.push(client);
   await client.connect();
   return async (text, values = []) => (await client.query<Record<string, unknown>>(text, values)).rows;
+}
+
+/** How many changes of deliveries wait for somebody else's to be over. */
+async function blocked(sql: Fleet['sql']): Promise<number> {
+  const [row] = await sql(
+    `select count(distinct pid) from pg_locks waits join pg_locks has using (pid)
+     where not waits.granted and has.relation = 'bff.delivery'::regclass`,
+  );
+  return Number(row?.['count']);
 }
 
 /** Two replicas on one database. */
@@ -337,6 +347,25 @@ describe('a write that is handed over', () => {
     expect(refused.status).toBe(404);
     expect(refused.json['type']).toBe('/problems/message-not-found');
     expect(sandbox.messages.get(foreign.Id)?.Content).toBe('old');
+  });
+
+  it('is not taken on when its caller goes away before', async () => {
+    const { one, sandbox, sql } = await start();
+    const { socket, gone } = await connectedUntilNoticed(one);
+    // Nobody gets into the line before the caller is gone.
+    await sql('begin');
+    await sql('select id from bff.gate where id = 1 for update');
+    const create = rawCreate(JSON.stringify({ ...MESSAGE, content: 'x' }));
+    socket.write(create.replace('\r\n\r\n', '\r\nprefer: respond-async\r\n\r\n'));
+    await until(async () => (await blocked(sql)) === 1);
+    socket.destroy();
+    await gone;
+    await sql('commit');
+    const requests = (): Record<string, unknown>[] => one.log.filter(({ message }) => message === 'request');
+    await until(() => requests().length === 1);
+    expect(requests()).toMatchObject([{ status: 499, outcome: 'not-sent', aborted: true }]);
+    expect(await sql('select id from bff.delivery')).toEqual([]);
+    expect(sandbox.writes).toEqual([]);
   });
 
   it('is refused when too many wait, with the time at which there is room again', async () => {
@@ -650,13 +679,6 @@ describe('replaces of one message that wait', () => {
     const replace = (content: string): Promise<Answer> => two.replace(Id, { ...MESSAGE, content }, ASYNC);
     const first = await replace('a');
     const second = await replace('b');
-    const waiting = async (): Promise<number> => {
-      const [row] = await sql(
-        `select count(distinct pid) from pg_locks waits join pg_locks has using (pid)
-         where not waits.granted and has.relation = 'bff.delivery'::regclass`,
-      );
-      return Number(row?.['count']);
-    };
     // Two that wait for each other do so until the end of the test.
     await sql("alter system set deadlock_timeout = '1h'");
     await sql('select pg_reload_conf()');
@@ -664,9 +686,9 @@ describe('replaces of one message that wait', () => {
     await sql('begin');
     await sql('select id from bff.gate where id = 1 for update');
     const third = replace('c');
-    await until(async () => (await waiting()) === 1);
+    await until(async () => (await blocked(sql)) === 1);
     const cancelled = one.cancel(first);
-    await until(async () => (await waiting()) === 2);
+    await until(async () => (await blocked(sql)) === 2);
     await sql('commit');
     expect([(await third).status, (await cancelled).status]).toEqual([202, 200]);
     sandbox.release();

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { SystemClock } from '../src/clock/clock.js';
+import { RequestInterruption } from '../src/clock/interruption.js';
 import { DatabaseUnavailable } from '../src/database/database.errors.js';
 import type { HandOver } from '../src/ledger/deliveries.js';
 import { PgDeliveries } from '../src/ledger/pg.deliveries.js';
@@ -123,7 +124,8 @@ describe('a delivery whose acceptance got lost', () => {
       new SystemClock(),
       nothing,
     );
-    const handOver = { record: { operation: 'create' }, key: undefined } as HandOver;
+    const abandoned = new RequestInterruption();
+    const handOver = { record: { operation: 'create' }, key: undefined, abandoned } as unknown as HandOver;
     await expect(deliveries.accept(handOver)).rejects.toBeInstanceOf(DatabaseUnavailable);
     expect(answers).toBe(2);
   });

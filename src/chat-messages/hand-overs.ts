@@ -58,6 +58,7 @@ export class HandOvers {
     const acceptance = await deliveries.accept({
       record: recordOf(write, { id: request.id, path: pathOf(request.url) }),
       key: key === undefined ? undefined : keyOf(write, key),
+      abandoned: request.over,
     });
     switch (acceptance.kind) {
       case 'running':

@@ -9,6 +9,8 @@ export interface HandOver {
   readonly record: WorkRecord;
   /** Where it carries an idempotency key: that with all that it belongs to, and the body's fingerprint. */
   readonly key: { readonly scope: string; readonly fingerprint: string } | undefined;
+  /** Aborted when the caller goes away. */
+  readonly abandoned: Interruption;
 }
 
 /** What became of handing over. */

@@ -7,6 +7,7 @@ import { DatabaseUnavailable } from '../database/database.errors.js';
 import type { Queries, Row } from '../database/database.js';
 import type { WorkRecord } from '../idempotency/idempotency.store.js';
 import type { DeliveryLine, Standing } from '../nexudus/delivery.line.js';
+import { WriteAbandoned } from '../nexudus/nexudus.errors.js';
 import type { Metrics } from '../observability/metrics.js';
 import { Problem } from '../problem-details/problem.js';
 import {
@@ -71,7 +72,15 @@ export class PgDeliveries extends Deliveries {
   override async accept(handOver: HandOver): Promise<Acceptance> {
     const id = randomUUID();
     const acceptance = await this.#accepting
-      .run(() => this.ledger.database.transaction((queries) => this.#accept(queries, id, handOver)))
+      .run(() =>
+        this.ledger.database.transaction(async (queries) => {
+          const accepted = await this.#accept(queries, id, handOver);
+          // A replica that was frozen finds requests whose callers have long turned to another one, and perhaps cancelled
+          // there what they would hand over here once more: the last moment at which that does no harm.
+          if (handOver.abandoned.aborted) throw new WriteAbandoned();
+          return accepted;
+        }),
+      )
       .catch(async (error: unknown) => {
         throw error instanceof BacklogFull ? await this.#tooMany(error) : error;
       })
