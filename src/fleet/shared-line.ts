@@ -619,5 +619,5 @@ export function dueOf(
   { dueAtMs }: Formers,
   position: Parameters<Quota['writeAtMs']>[0],
 ): number {
-  return Math.max(quota.writeAtMs(position), dueAtMs + quota.latencyMs + TIMER_GRAIN_MS);
+  return Math.max(quota.writeAtMs(position), dueAtMs + quota.usualLatencyMs + TIMER_GRAIN_MS);
 }

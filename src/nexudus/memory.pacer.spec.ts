@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+import { VirtualClock } from '../../test/support/virtual-clock.js';
 import { Clock } from '../clock/clock.js';
 import { Deadline } from './deadline.js';
 import { MemoryPacer } from './memory.pacer.js';
-import type { CallEnd } from './pacer.js';
+import type { CallEnd, Place } from './pacer.js';
 
 /** A clock that goes on a little whenever it is read, as a real one does, and whose timers come a little early. */
 class RestlessClock extends Clock {
@@ -61,5 +62,27 @@ describe('the pacer on a real clock', () => {
       clock.run(2_000, earlyMs);
       expect([earlyMs, ...heard]).toEqual([earlyMs, 'slot', 'slot']);
     }
+  });
+});
+
+describe('one slow answer among quick ones', () => {
+  it('has nobody refused who can be served: a session’s messages, each after the end of the former', () => {
+    const clock = new VirtualClock();
+    const pacer = new MemoryPacer({ write: [], call: [], reserveShare: 0 }, clock);
+    const admit = (session: string): Place =>
+      pacer.admit({ caller: 'a', session, deadline: new Deadline(clock, 10_000) });
+    const send = (tookMs: number): void => {
+      const place = admit('former');
+      place.requestSlot(
+        (slot) => {
+          clock.run(clock.nowMs() + tookMs);
+          slot.end({ kind: 'answered' });
+        },
+        () => undefined,
+      );
+      place.leave();
+    };
+    for (const tookMs of [20, 20, 4_000]) send(tookMs);
+    expect(() => Array.from({ length: 8 }, () => admit('later'))).not.toThrow();
   });
 });

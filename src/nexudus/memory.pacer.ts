@@ -149,7 +149,7 @@ export class MemoryPacer extends Pacer {
   /** When a write with so many others before it is expected to be sent. */
   #dueAtMs({ caller, former }: Comer, ahead: number, ownAhead: number): number {
     const atMs = this.#quota.writeAtMs({ caller, ahead, ownAhead, calls: this.#calls.length });
-    return former ? Math.max(atMs, former.dueAtMs + this.#quota.latencyMs + TIMER_GRAIN_MS) : atMs;
+    return former ? Math.max(atMs, former.dueAtMs + this.#quota.usualLatencyMs + TIMER_GRAIN_MS) : atMs;
   }
 
   /** When there is a slot for it if it comes back then and nobody else came: all that wait are through. */

@@ -48,6 +48,8 @@ const LATE_MS = 1_000;
 /** A guess for the first call; then the slowest of late, forgotten by and by. */
 const FIRST_LATENCY_MS = 100;
 const LATENCY_DECAY = 0.05;
+/** Of the newest call in what is usual: one slow answer among quick ones is forgotten after a few. */
+const USUAL_WEIGHT = 0.3;
 /** Where the upstream does not say how long to wait, or it was not enough: a guess that doubles. */
 const GUESSED_PAUSE_MS = 1_000;
 const LONGEST_GUESS_MS = 60_000;
@@ -85,6 +87,7 @@ export class Quota {
   #throttledAtMs = -Infinity;
   #underWay = 0;
   #latencyMs = FIRST_LATENCY_MS;
+  #usualLatencyMs: number | undefined;
 
   constructor({ write, call, reserveShare }: PacerLimits, clock: Pick<Clock, 'nowMs'>) {
     this.#clock = clock;
@@ -101,9 +104,9 @@ export class Quota {
     return Math.max(0, ...this.#windows.write.map(({ holdMs }) => holdMs)) + LATE_MS;
   }
 
-  /** How long a call is expected to take. */
-  get latencyMs(): number {
-    return this.#latencyMs;
+  /** How long a call takes as a rule: of those that wait for each other's end, slow ones and quick ones even out. */
+  get usualLatencyMs(): number {
+    return this.#usualLatencyMs ?? this.#latencyMs;
   }
 
   get pausedForMs(): number {
@@ -221,6 +224,8 @@ export class Quota {
     if (begunAtMs >= this.#throttledAtMs) this.#throttles = 0;
     const formerMs = this.#latencyMs;
     const tookMs = nowMs - begunAtMs;
+    const usualMs = this.#usualLatencyMs ?? tookMs;
+    this.#usualLatencyMs = usualMs + USUAL_WEIGHT * (tookMs - usualMs);
     this.#latencyMs = Math.max(tookMs, formerMs + LATENCY_DECAY * (tookMs - formerMs));
     return this.#latencyMs > formerMs;
   }
