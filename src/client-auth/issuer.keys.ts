@@ -16,8 +16,11 @@ const REFRESH_MS = 10 * 60_000;
  * Longer would be to trust what nobody has confirmed.
  */
 const TRUSTED_MS = 60 * 60_000;
-/** A token with a key that is not known costs nobody anything to make: it has us ask at most this often. */
-const UNKNOWN_KEY_COOLDOWN_MS = 30_000;
+/**
+ * A token with a key that is not known costs nobody anything to make: it has us ask at most this often. For as long, a
+ * stranger's may keep the first token with a new key from being known.
+ */
+const UNKNOWN_KEY_COOLDOWN_MS = 5_000;
 /** After a failed fetch, doubled with each in a row. */
 const RETRY_MS = 1_000;
 const RETRY_CAP_MS = 60_000;
