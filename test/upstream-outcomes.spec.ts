@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { describe, expect, it, jest } from '@jest/globals';
 import type { Scenario } from '../src/sandbox/nexudus-sandbox.js';
-import { startService } from './support/service.js';
+import { KEYS, startService } from './support/service.js';
 import { until } from './support/until.js';
 
 const MESSAGE = { businessId: 1, content: 'x' };
@@ -300,5 +300,29 @@ describe('a caller who hangs up', () => {
     // What comes after it is served; it is not.
     expect((await create({ businessId: 1, content: 'next' })).status).toBe(201);
     expect([...sandbox.messages.values()].map(({ Content }) => Content)).toEqual(['x', 'under way', 'next']);
+  });
+});
+
+describe('every call to Nexudus', () => {
+  it('asks for an answer as it is, and takes one behind a byte order mark', async () => {
+    const { create, replace, sandbox } = await startService();
+    sandbox.always({ kind: 'bom' }, { on: 'any' });
+    const created = await create(MESSAGE);
+    expect(created.status).toBe(201);
+    // The record of a caller who is restricted is read first.
+    const restricted = { authorization: `Bearer ${KEYS.businessesOneAndTwo}` };
+    expect((await replace(Number(created.json['id']), MESSAGE, restricted)).status).toBe(200);
+    sandbox.always({ kind: 'empty', status: 401 }, { on: 'create' });
+    await create(MESSAGE);
+    expect(new Set(sandbox.calls.map(({ method, path }) => `${method} ${path.replace(/\d+$/, '')}`))).toEqual(
+      new Set([
+        'POST /api/token',
+        'POST /api/sys/openaichatmessages',
+        'GET /api/sys/openaichatmessages/',
+        'PUT /api/sys/openaichatmessages',
+        'GET /api/auth/me',
+      ]),
+    );
+    for (const { headers } of sandbox.calls) expect(headers['accept-encoding']).toBe('identity');
   });
 });

@@ -29,6 +29,17 @@ describe('the keys of an issuer', () => {
     expect(issuer.calls).toEqual(['/tenant/.well-known/openid-configuration', '/keys']);
   });
 
+  it('are asked for as they are, and may come behind a byte order mark', async () => {
+    const asked: unknown[] = [];
+    issuer.answer = ({ headers }, response) => {
+      asked.push(headers['accept-encoding']);
+      response.end('\uFEFF{"keys":[]}');
+    };
+    const jwksUri = new URL('/keys', issuer.url).href;
+    expect(await fetchKeys({ jwksUri })).toEqual({ keys: [] });
+    expect(asked).toEqual(['identity']);
+  });
+
   it('are found there for an issuer that ends in a slash, which is no part of the path', async () => {
     issuer.discovery = { issuer: `${issuer.url}/` };
     expect(await fetchKeys({ issuer: `${issuer.url}/` })).toEqual({ keys: [issuer.key().jwk] });

@@ -56,7 +56,8 @@ async function getJson(url: string, what: string, dispatcher: Agent, signal: Abo
     const { statusCode, body } = await request(url, {
       dispatcher,
       signal,
-      headers: { accept: 'application/json' },
+      // Whoever says nothing takes any coding (RFC 9110 section 12.5.3), and nothing here decodes one.
+      headers: { accept: 'application/json', 'accept-encoding': 'identity' },
     });
     if (statusCode !== 200) throw new IssuerUnusable(`${what}: status ${statusCode}`);
     return await body.json();

@@ -1,7 +1,12 @@
-/** The value of a JSON text, or `undefined` where it is not JSON. Never throws: upstream sends HTML, too. */
+const BYTE_ORDER_MARK = '\uFEFF';
+
+/**
+ * The value of a JSON text, or `undefined` where it is not JSON. Never throws: upstream sends HTML, too. A byte order
+ * mark in front is ignored (RFC 8259 section 8.1).
+ */
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text);
   } catch {
     return undefined;
   }

@@ -102,6 +102,10 @@ export const scenarioCatalogue: Readonly<Record<ScenarioKind, Entry>> = {
   altered: {
     line: 'JSON only: {"kind":"altered","change":{"expires_in":"soon"},"remove":["token_type"]}: runs, the true answer changed',
   },
+  bom: {
+    line: 'sandbox:bom: runs, the true answer behind a byte order mark',
+    fromWord: () => ({ kind: 'bom' }),
+  },
   'token-error': {
     line: 'JSON only: {"kind":"token-error","error":"invalid_grant"}, with "on":"token"',
     needs: { error: 'string' },

@@ -78,6 +78,7 @@ const ROWS: Row[] = [
   [{ kind: 'edge-403' }, 403, false, /blocked/],
   [{ kind: 'forbidden' }, 403, false, 'Forbidden'],
   [{ kind: 'success-without-id' }, 200, true, /"Value":null.*"WasSuccessful":true/],
+  [{ kind: 'bom' }, 200, true, /successfully created/],
   [{ kind: 'altered', change: { Message: 1 }, remove: ['Status'] }, 200, true, /^\{"Message":1,"Value"/],
   [{ kind: 'token-error', error: 'invalid_grant', status: 401 }, 401, false, '{"error":"invalid_grant"}'],
   [{ kind: 'close-after-answer' }, 200, true, /successfully created/],

@@ -49,6 +49,8 @@ export type Scenario =
   | { kind: 'success-without-id'; value?: unknown }
   /** Runs; the true JSON object with these properties replaced and those removed. Fits token answers, too. */
   | { kind: 'altered'; change?: Record<string, unknown>; remove?: string[] }
+  /** Runs; the true answer behind a byte order mark. */
+  | { kind: 'bom' }
   /** The token endpoint's error (default status 400). No token is issued. */
   | { kind: 'token-error'; error: string; description?: string; status?: number }
   /** Runs and answers truly, then ends the kept-alive connection without having announced it. */

@@ -94,6 +94,10 @@ export function scriptedAnswer(
       return altered(run(), { Value: scenario.value ?? null });
     case 'altered':
       return altered(run(), scenario.change ?? {}, scenario.remove);
+    case 'bom': {
+      const answer = run();
+      return { ...answer, body: `\uFEFF${answer.body}` };
+    }
     case 'token-error':
       return tokenError(scenario.error, scenario.description, scenario.status);
   }
