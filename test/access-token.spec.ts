@@ -52,6 +52,22 @@ describe('the access token', () => {
     ]);
   });
 
+  it.each([
+    ['an empty 401', { kind: 'empty', status: 401 }],
+    ['an empty 400', { kind: 'empty', status: 400 }],
+  ] as const)('is asked for by password where the refresh is refused without a reason: %s', async (_, no) => {
+    const { create, sandbox } = await startService();
+    await create(MESSAGE);
+    sandbox.revokeAccessTokens();
+    sandbox.clearCalls();
+    sandbox.next(no, { on: 'token' });
+    expect((await create(MESSAGE)).status).toBe(201);
+    expect(sandbox.tokenCalls.map(({ body }) => new URLSearchParams(body).get('grant_type'))).toEqual([
+      'refresh_token',
+      'password',
+    ]);
+  });
+
   it('is renewed in the background before it ends', async () => {
     const sandbox = await startSandbox({ tokenLifetimeSeconds: 10 });
     sandbox.next({ kind: 'hold' }, { on: 'token' });
@@ -119,6 +135,29 @@ describe('an account that Nexudus refuses', () => {
     expect(sandbox.writes).toHaveLength(0);
     expect(JSON.stringify(log)).not.toContain('sandbox-password');
     expect(log.filter(({ level }) => (level as number) >= 50)).toHaveLength(1);
+  });
+
+  it.each([
+    ['an empty 401', { kind: 'empty', status: 401 }],
+    ['a 401 of HTML', { kind: 'html', status: 401 }],
+    ['an empty 400', { kind: 'empty', status: 400 }],
+    ['an error by another name', { kind: 'json', status: 400, body: { Error: 'invalid_grant' } }],
+  ] as const)('by %s is remembered as one that is told why', async (_, scenario) => {
+    const { create, sandbox } = await startService();
+    await create(MESSAGE);
+    sandbox.revokeAccessTokens();
+    sandbox.clearCalls();
+    sandbox.always(scenario, { on: 'token' });
+    for (let n = 0; n < 3; n += 1) {
+      const answer = await create(MESSAGE);
+      expect(answer.json).toMatchObject({ type: '/problems/upstream-access-denied', outcome: 'not-sent' });
+      expect(answer.json['detail']).toContain('refuses the credentials');
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(60);
+    }
+    expect(sandbox.tokenCalls.map(({ body }) => new URLSearchParams(body).get('grant_type'))).toEqual([
+      'refresh_token',
+      'password',
+    ]);
   });
 
   it('says no more than it knows, and no later than the caller waits, where nobody says why', async () => {
@@ -202,5 +241,60 @@ describe('a token endpoint that is out of order', () => {
       ({ path, status, seq }) => path === '/api/token' && status === 200 && seq > asked,
     );
     expect((await create(MESSAGE)).status).toBe(201);
+  });
+});
+
+describe('a token endpoint behind a firewall that lets nothing through', () => {
+  it('is for an operator to see to, and is asked again: no verdict on the credentials', async () => {
+    const { create, manage, sandbox, log } = await startService();
+    await create(MESSAGE);
+    sandbox.revokeAccessTokens();
+    sandbox.always({ kind: 'edge-403' }, { on: 'token' });
+    const answer = await create(MESSAGE);
+    expect(answer.status).toBe(503);
+    expect(answer.json).toMatchObject({
+      type: '/problems/upstream-access-denied',
+      detail: expect.stringMatching(/operator must act.*blocks the calls/),
+      outcome: 'not-sent',
+      retryable: true,
+    });
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(Number(answer.headers.get('retry-after'))).toBeLessThan(61);
+    expect(log.filter(({ level }) => (level as number) >= 50).map(({ reason }) => reason)).toContain(
+      'token-blocked',
+    );
+    const metrics = (await manage('/metrics')).text;
+    expect(metrics).toMatch(/^nexudus_token_failures_total\{reason="token-blocked"\} [1-9]/m);
+    expect(metrics).toMatch(/^nexudus_token_requests_total\{grant="refresh_token",result="blocked"\} [1-9]/m);
+    expect(metrics).not.toMatch(/^nexudus_credentials_rejected\{/m);
+    expect((await manage('/info')).json).toMatchObject({
+      token: { lastRenewal: { result: 'token-blocked' } },
+      credentials: { rejected: null },
+    });
+    sandbox.clearScenarios();
+    const asked = sandbox.calls.length;
+    await sandbox.waitForCall(
+      ({ path, status, seq }) => path === '/api/token' && status === 200 && seq > asked,
+    );
+    expect((await create(MESSAGE)).status).toBe(201);
+  });
+
+  it('for a moment is waited for', async () => {
+    const { create, sandbox } = await startService();
+    await create(MESSAGE);
+    sandbox.revokeAccessTokens();
+    sandbox.next({ kind: 'forbidden' }, { on: 'token' });
+    expect((await create(MESSAGE)).status).toBe(201);
+  });
+
+  it('is named to a caller whose wait is over while it is asked again, too', async () => {
+    const { create, sandbox } = await startService();
+    await create(MESSAGE);
+    sandbox.revokeAccessTokens();
+    sandbox.next({ kind: 'edge-403' }, { on: 'token' });
+    sandbox.next({ kind: 'hold' }, { on: 'token' });
+    const answer = await create(MESSAGE, { prefer: 'wait=5' });
+    expect(answer.json).toMatchObject({ type: '/problems/upstream-access-denied', outcome: 'not-sent' });
+    sandbox.release();
   });
 });

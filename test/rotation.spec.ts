@@ -161,15 +161,21 @@ describe('credentials that change', () => {
     expect((await service.create(MESSAGE)).status).toBe(201);
   });
 
-  it('during an outage of the token endpoint are not taken for wrong ones, and take over after it', async () => {
-    const volume = new SecretVolume(OLD);
-    const service = await startWith(volume);
-    const { create, sandbox } = service;
-    await create(MESSAGE);
-    sandbox.next({ kind: 'html', status: 503 }, { on: 'token', times: 2 });
-    volume.swap(NEW);
-    await until(() => logged(service, 'The token endpoint of Nexudus gave no token'));
-    expect((await create(MESSAGE)).status).toBe(201);
-    await until(() => logged(service, 'The new credentials are proven'));
-  });
+  it.each([
+    ['an outage', { kind: 'html', status: 503 }, 'The token endpoint of Nexudus gave no token'],
+    ['a block', { kind: 'edge-403' }, 'The firewall in front of Nexudus blocks'],
+  ] as const)(
+    'during %s of the token endpoint are not taken for wrong ones, and take over after it',
+    async (_, no, line) => {
+      const volume = new SecretVolume(OLD);
+      const service = await startWith(volume);
+      const { create, sandbox } = service;
+      await create(MESSAGE);
+      sandbox.next(no, { on: 'token', times: 2 });
+      volume.swap(NEW);
+      await until(() => logged(service, line));
+      expect((await create(MESSAGE)).status).toBe(201);
+      await until(() => logged(service, 'The new credentials are proven'));
+    },
+  );
 });

@@ -111,6 +111,29 @@ describe('replicas that share a database', () => {
     expect(sandbox.tokenCalls).toHaveLength(1);
   });
 
+  it('remember for all of them a password that is refused without a word', async () => {
+    const sandbox = await startSandbox();
+    sandbox.always({ kind: 'empty', status: 401 }, { on: 'token' });
+    for (const answer of await createAtEach(await startReplicas(3, sandbox))) {
+      expect(answer.json).toMatchObject({ type: DENIED, outcome: 'not-sent' });
+    }
+    expect(sandbox.tokenCalls).toHaveLength(1);
+  });
+
+  it('do not take a block in front of the token endpoint for a refusal, and go on after it', async () => {
+    const sandbox = await startSandbox();
+    sandbox.always({ kind: 'edge-403' }, { on: 'token' });
+    const replicas = await startReplicas(2, sandbox);
+    for (const answer of await createAtEach(replicas)) {
+      expect(answer.json).toMatchObject({ type: DENIED, outcome: 'not-sent' });
+      expect(answer.json['detail']).toContain('blocks the calls');
+    }
+    sandbox.clearScenarios();
+    await sandbox.waitForCall(({ path, status }) => path === '/api/token' && status === 200);
+    expect((await createAtEach(replicas)).map(statusOf)).toEqual([201, 201]);
+    expect(sandbox.tokenCalls.filter(({ status }) => status === 200)).toHaveLength(1);
+  });
+
   it('try it again once for all of them when its time is over, and then wait twice as long', async () => {
     const sandbox = await startSandbox({ accounts: [{ ...OLD, password: 'another' }] });
     await startReplicas(1, sandbox);

@@ -132,6 +132,7 @@ export class PgTokenBox implements TokenBox {
         return this.row.keep(queries, fence, outcome.pair);
       case 'refused':
         return this.row.refuse(queries, fence, outcome.refusal);
+      case 'blocked':
       case 'unavailable':
         return this.row.release(queries, fence);
     }

@@ -9,7 +9,7 @@ import { Redactor } from '../observability/redactor.js';
 import { AccountRefusals } from './account.refusals.js';
 import { type Credentials, CredentialsUnusable, readCredentials } from './credentials.js';
 import type { Deadline } from './deadline.js';
-import { type AccessDeniedReason, UpstreamUnavailable } from './nexudus.errors.js';
+import type { AccessDeniedReason } from './nexudus.errors.js';
 import { TokenEndpoint } from './token.endpoint.js';
 import { type SessionObserver, TokenSession } from './token.session.js';
 import { TokenVault } from './token.vault.js';
@@ -121,7 +121,7 @@ export class AccessTokenSource implements OnApplicationShutdown {
   /**
    * Resolves when there is a usable token, or when the signal aborts.
    *
-   * @throws AccessDenied when Nexudus refuses the account
+   * @throws AccessDenied when Nexudus refuses the account, or what is in front of it blocks the calls for a token
    * @throws UpstreamUnavailable when no token could be had within the deadline
    */
   async ready(deadline: Deadline, abandoned: Interruption): Promise<void> {
@@ -138,7 +138,7 @@ export class AccessTokenSource implements OnApplicationShutdown {
         if (!isPatient || !deadline.allowsAttempt()) throw session.standstillError();
         await this.#orTakenOver(this.clock.sleep(waitMs), deadline, abandoned);
       } else {
-        if (!deadline.allowsAttempt()) throw new UpstreamUnavailable('no-token', 1_000);
+        if (!deadline.allowsAttempt()) throw session.standstillError();
         await this.#orTakenOver(session.renew(), deadline, abandoned);
       }
     }
@@ -173,6 +173,9 @@ export class AccessTokenSource implements OnApplicationShutdown {
         if (session === this.#candidate) this.#turnDown(session, reason);
         // Those in use are refused now: perhaps the newest were written before Nexudus knew of them.
         else if (this.#newest !== undefined && credentials !== this.#newest) this.#prove(this.#newest);
+      },
+      blocked: () => {
+        this.#note('token-blocked');
       },
       unavailable: () => {
         this.#note('unavailable');

@@ -78,7 +78,9 @@ export type AccessDeniedReason =
   | 'missing-role'
   | 'token-refused'
   | 'unauthorized'
-  | 'edge-blocked';
+  | 'edge-blocked'
+  /** Not the message but the call for a token: none gets through. */
+  | 'token-blocked';
 
 /** Nexudus refuses the service's account. Nothing was written. */
 export class AccessDenied extends Error {

@@ -76,6 +76,19 @@ describe('a refusal', () => {
     expect(reason('must_reset_password')).toEqual({ kind: 'refused', reason: 'password-reset' });
     expect(reason('unsupported_grant_type')).toEqual({ kind: 'refused', reason: 'other' });
     expect(reason('')).toEqual({ kind: 'refused', reason: 'other' });
+    expect(read(status, { Error: 'invalid_grant' })).toEqual({ kind: 'refused', reason: 'invalid-grant' });
+  });
+
+  it.each<[string, number, unknown]>([
+    ['an empty 401', 401, ''],
+    ['a 401 of HTML', 401, '<html>Unauthorized</html>'],
+    ['a 401 of JSON without an error code', 401, { Message: 'Authorization has been denied.' }],
+    ['an empty 400', 400, ' '],
+    ['a 400 without an error code', 400, { message: 'no' }],
+    ['a 400 with an error that is no text', 400, { error: 7 }],
+    ['a 400 of a JSON text', 400, '"Bad request"'],
+  ])('may say nothing of why: %s', (_, status, body) => {
+    expect(read(status, body)).toEqual({ kind: 'refused', reason: 'unexplained' });
   });
 
   it.each(['constructor', 'toString', '__proto__', 'hasOwnProperty', 'valueOf'])(
@@ -88,12 +101,7 @@ describe('a refusal', () => {
 
 describe('what says nothing about the grant', () => {
   it.each<[string, number, unknown]>([
-    ['an empty 401', 401, ''],
     ['a 400 of HTML', 400, '<html>Bad Request</html>'],
-    ['a 400 without an error code', 400, { message: 'no' }],
-    ['a 400 with an error that is no text', 400, { error: 7 }],
-    ['a 403 of the edge', 403, '<html>Forbidden</html>'],
-    ['a 403 with an error code', 403, { error: 'invalid_grant' }],
     ['a 404', 404, '"Not found"'],
     ['a throttle (409)', 409, ''],
     ['a throttle (429)', 429, ''],
@@ -114,6 +122,7 @@ describe('what says nothing about the grant', () => {
   it('is a truncated answer, even where what came is whole', () => {
     for (const body of [{ ...TOKENS, expires_in: 60 }, { error: 'invalid_grant' }]) {
       expect(read(400, body, { cutOffBy: 'connection' }).kind).toBe('unavailable');
+      expect(read(401, body, { cutOffBy: 'connection' }).kind).toBe('unavailable');
       expect(read(200, body, { cutOffBy: 'connection' }).kind).toBe('unavailable');
     }
   });
@@ -133,6 +142,21 @@ describe('what says nothing about the grant', () => {
     const headers = { 'retry-after': '7' };
     expect(read(status, '', { headers })).toMatchObject({ kind: 'unavailable', retryAfterMs: 7_000 });
     expect(read(status, '', { headers, cutOffBy: 'connection' })).toMatchObject({ retryAfterMs: 7_000 });
+  });
+});
+
+describe('a block', () => {
+  it.each<[string, unknown, Partial<WireAnswer>]>([
+    ['a page of the edge', '<html>Forbidden</html>', {}],
+    ['a text', 'Forbidden', {}],
+    ['an error code', { error: 'invalid_grant' }, {}],
+    ['half a page', '<html>', { cutOffBy: 'connection' }],
+  ])('is a 403 with %s: no refusal of the grant', (_, body, extra) => {
+    expect(read(403, body, extra)).toEqual({ kind: 'blocked', retryAfterMs: undefined });
+    expect(read(403, body, { ...extra, headers: { 'retry-after': '7' } })).toEqual({
+      kind: 'blocked',
+      retryAfterMs: 7_000,
+    });
   });
 });
 
@@ -167,7 +191,10 @@ describe('readTokenAnswer', () => {
               break;
             case 'refused':
               expect([400, 401]).toContain(status);
-              expect(['invalid-grant', 'two-factor', 'password-reset', 'other']).toContain(told.reason);
+              expect(told.reason).toMatch(/^(invalid-grant|two-factor|password-reset|other|unexplained)$/);
+              break;
+            case 'blocked':
+              expect(status).toBe(403);
               break;
             case 'unavailable':
               expect(told.detail).toMatch(/^status \d{3}( with a broken body| without a usable token)?$/);

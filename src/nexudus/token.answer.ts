@@ -13,11 +13,13 @@ export type TokenAnswer =
     }
   /** It decided against this grant; the same one again would be refused again, and can lock the account. */
   | { readonly kind: 'refused'; readonly reason: TokenRefusal }
+  /** Something in front of it let nothing through: no verdict on the grant, but a person must act. */
+  | { readonly kind: 'blocked'; readonly retryAfterMs: number | undefined }
   /** It said nothing about the grant: down, throttled, slow or not understandable. */
   | { readonly kind: 'unavailable'; readonly retryAfterMs: number | undefined; readonly detail: string };
 
-/** `invalid_grant`, `two_factor_auth_check`, `must_reset_password`, or anything else of its kind. */
-export type TokenRefusal = 'invalid-grant' | 'two-factor' | 'password-reset' | 'other';
+/** `invalid_grant`, `two_factor_auth_check`, `must_reset_password`, anything else of its kind, or no reason at all. */
+export type TokenRefusal = 'invalid-grant' | 'two-factor' | 'password-reset' | 'other' | 'unexplained';
 
 const REFUSALS: Readonly<Record<string, TokenRefusal>> = {
   invalid_grant: 'invalid-grant',
@@ -36,6 +38,8 @@ const TOKEN = /^[\x21-\x7e]{1,8192}$/;
 export function readTokenAnswer(result: WireResult, epochMs: number): TokenAnswer {
   if (result.kind !== 'answer') return unavailable(`no answer (${result.reason})`);
   const retryAfterMs = parseRetryAfterMs(result.headers['retry-after'], epochMs);
+  // The status says it all, as it does of a write.
+  if (result.status === 403) return { kind: 'blocked', retryAfterMs };
   if (result.cutOffBy !== undefined)
     return unavailable(`status ${result.status} with a broken body`, retryAfterMs);
   const parsed = parseJson(result.body);
@@ -43,12 +47,18 @@ export function readTokenAnswer(result: WireResult, epochMs: number): TokenAnswe
   if (result.status === 200) {
     return readIssued(json) ?? unavailable('status 200 without a usable token', retryAfterMs);
   }
-  // 400 by the documents, 401 by one page for a bad password. Anything else says nothing about the grant.
-  if ((result.status === 400 || result.status === 401) && typeof json['error'] === 'string') {
-    const reason = Object.hasOwn(REFUSALS, json['error']) ? REFUSALS[json['error']] : undefined;
-    return { kind: 'refused', reason: reason ?? 'other' };
+  // 400 by the documents, 401 by one page for a bad password, and Nexudus leaves bodies out; a 400 of HTML is a page of
+  // the edge. Anything else says nothing about the grant.
+  const isOfNexudus = parsed !== undefined || result.body.trim() === '';
+  if (result.status === 401 || (result.status === 400 && isOfNexudus)) {
+    return { kind: 'refused', reason: reasonOf(json['error'] ?? json['Error']) };
   }
   return unavailable(`status ${result.status}`, retryAfterMs);
+}
+
+function reasonOf(error: unknown): TokenRefusal {
+  if (typeof error !== 'string') return 'unexplained';
+  return (Object.hasOwn(REFUSALS, error) ? REFUSALS[error] : undefined) ?? 'other';
 }
 
 function readIssued(json: Record<string, unknown>): TokenAnswer | undefined {

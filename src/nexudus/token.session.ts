@@ -21,6 +21,8 @@ import type {
 export interface SessionObserver {
   issued(): void;
   refused(reason: AccessDeniedReason): void;
+  /** A firewall let no call for a token through. */
+  blocked(): void;
   /** Nothing was said about the credentials. */
   unavailable(): void;
 }
@@ -37,6 +39,8 @@ const LOGIN_AGAIN_CAP_MS = 60 * 60_000;
 /** An outage: from a tenth of a second up to a minute between the calls. */
 const OUTAGE_CAP_MS = 60_000;
 const LONGEST_STANDSTILL_MS = 5 * 60_000;
+/** What a caller is told to wait while a call is under way. */
+const ASKED_AGAIN_MS = 1_000;
 /** A refresh token lives 15 days: however long the access token does, it is renewed well before. */
 const RENEW_AT_LATEST_MS = 7 * 24 * 3_600_000;
 /** The share of its lifetime after which a token is renewed in the background, with jitter. */
@@ -48,6 +52,7 @@ const DENIALS: Readonly<Record<TokenRefusal, AccessDeniedReason>> = {
   'two-factor': 'two-factor',
   'password-reset': 'password-reset',
   other: 'invalid-credentials',
+  unexplained: 'invalid-credentials',
 };
 
 /** What an operator has to do. */
@@ -55,6 +60,7 @@ const REMEDIES: Readonly<Partial<Record<AccessDeniedReason, string>>> = {
   'invalid-credentials': 'put a username and password that Nexudus accepts into the credentials',
   'two-factor': 'put the right totp-secret into the credentials, and check the clock of this machine',
   'password-reset': 'set a new password at Nexudus, and put it into the credentials',
+  'token-blocked': 'ask Nexudus to let the egress address of this service through its firewall',
 };
 
 /**
@@ -127,9 +133,9 @@ export class TokenSession {
     return this.#refusals > 0;
   }
 
-  /** What a caller hears while the endpoint is left alone. */
+  /** What a caller hears while there is no token: what the endpoint last said, also while it is asked again. */
   standstillError(): AccessDenied | UpstreamUnavailable {
-    const waitMs = this.standstillMs;
+    const waitMs = this.standstillMs || ASKED_AGAIN_MS;
     return this.#standstill?.error(waitMs) ?? new UpstreamUnavailable('no-token', waitMs);
   }
 
@@ -197,10 +203,12 @@ export class TokenSession {
     if (pair !== undefined && refreshToken !== undefined && refreshToken !== this.#spent) {
       if (pair.generation !== this.#generation) this.#holdSecrets(pair);
       const reply = await this.endpoint.refresh(refreshToken, pair, isWanted);
-      const isSpent = reply.answer.kind === 'refused' && reply.answer.reason === 'invalid-grant';
+      const { answer } = reply;
+      const isSpent =
+        answer.kind === 'refused' && (answer.reason === 'invalid-grant' || answer.reason === 'unexplained');
       if (!isSpent) return this.#outcome(reply, lease, pair);
-      // Used up, expired, or pushed out by a login with our client_id: worth one login, and only that; and none where
-      // somebody else has used it up, who has got another for it.
+      // Used up, expired, or pushed out by a login with our client_id, as far as anybody says: worth one login, and only
+      // that; and none where somebody else has used it up, who has got another for it.
       this.#spent = refreshToken;
       if (!isWanted() || !(await lease.confirm()))
         return { kind: 'unavailable', detail: 'no longer asked for' };
@@ -227,6 +235,7 @@ export class TokenSession {
         const untilMs = this.clock.nowMs() + waitMs;
         return { kind: 'refused', refusal: { reason: DENIALS[answer.reason], count, untilMs } };
       }
+      case 'blocked':
       case 'unavailable':
         return answer;
     }
@@ -239,6 +248,9 @@ export class TokenSession {
         return;
       case 'refused':
         this.#refused(outcome.refusal);
+        return;
+      case 'blocked':
+        this.#blocked(outcome);
         return;
       case 'unavailable':
         this.#unavailable(outcome);
@@ -276,16 +288,43 @@ export class TokenSession {
   }
 
   #unavailable({ retryAfterMs, detail, againWithinMs }: TokenOutcome & { kind: 'unavailable' }): void {
-    this.#failures += 1;
-    const backoff = 100 + backoffMs(this.#failures, Math.random(), againWithinMs ?? OUTAGE_CAP_MS);
-    // A Retry-After of a day would be a day without a token: it is tried again before.
-    const waitMs = Math.max(Math.min(retryAfterMs ?? 0, LONGEST_STANDSTILL_MS), backoff);
-    this.#standStill(waitMs, (afterMs) => new UpstreamUnavailable('no-token', afterMs));
+    const error: Standstill['error'] = (afterMs) => new UpstreamUnavailable('no-token', afterMs);
+    const waitMs = this.#backOff(error, retryAfterMs, againWithinMs);
     const fields = { detail, failures: this.#failures, retryAfterSeconds: seconds(waitMs) };
     if (againWithinMs === undefined) this.log.warn(fields, 'The token endpoint of Nexudus gave no token');
     // Nexudus was not asked, and what kept it from being asked has been said.
     else this.log.debug(fields, 'No access token can be had');
     this.observer.unavailable();
+  }
+
+  /** A block may end by itself, and costs no login: it is tried again as an outage is. */
+  #blocked({ retryAfterMs }: TokenOutcome & { kind: 'blocked' }): void {
+    const reason = 'token-blocked';
+    const waitMs = this.#backOff((afterMs) => new AccessDenied(reason, afterMs), retryAfterMs);
+    this.log.error(
+      {
+        reason,
+        failures: this.#failures,
+        retryAfterSeconds: seconds(waitMs),
+        operator: REMEDIES[reason],
+      },
+      'The firewall in front of Nexudus blocks the calls for an access token: an operator must act; it is tried again',
+    );
+    this.observer.blocked();
+  }
+
+  /** @returns how long it stands still */
+  #backOff(
+    error: Standstill['error'],
+    retryAfterMs: number | undefined,
+    againWithinMs = OUTAGE_CAP_MS,
+  ): number {
+    this.#failures += 1;
+    const backoff = 100 + backoffMs(this.#failures, Math.random(), againWithinMs);
+    // A Retry-After of a day would be a day without a token: it is tried again before.
+    const waitMs = Math.max(Math.min(retryAfterMs ?? 0, LONGEST_STANDSTILL_MS), backoff);
+    this.#standStill(waitMs, error);
+    return waitMs;
   }
 
   #standStill(waitMs: number, error: Standstill['error']): void {

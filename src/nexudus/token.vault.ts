@@ -36,6 +36,8 @@ export interface KeptToken {
 export type TokenOutcome =
   | { readonly kind: 'issued'; readonly pair: TokenPair }
   | { readonly kind: 'refused'; readonly refusal: LoginRefusal }
+  /** A firewall let nothing through: nothing was said about the credentials, but a person must act. */
+  | { readonly kind: 'blocked'; readonly retryAfterMs: number | undefined }
   /** Nothing was said about the credentials. */
   | {
       readonly kind: 'unavailable';

@@ -48,7 +48,7 @@ export class Metrics {
   );
   readonly tokenRequests = this.#counter(
     'nexudus_token_requests_total',
-    'Calls for an access token: issued, refused (a person must act) or unavailable',
+    'Calls for an access token: issued, refused (a person must act), blocked (by the firewall in front of Nexudus) or unavailable',
     ['grant', 'result'],
   );
   readonly tokenExpiresSeconds = this.#gauge(
@@ -65,7 +65,7 @@ export class Metrics {
   );
   readonly tokenFailures = this.#counter(
     'nexudus_token_failures_total',
-    'Renewals that gave no token: unavailable, or why Nexudus refused (invalid-credentials, two-factor, password-reset)',
+    'Renewals that gave no token: unavailable, or why Nexudus refused (invalid-credentials, two-factor, password-reset), or token-blocked by the firewall in front of it',
     ['reason'],
   );
   readonly credentialsRejected = this.#gauge(

@@ -66,6 +66,7 @@ describe('a failure of Nexudus', () => {
     ['a forced reset', denied('password-reset'), 'upstream-access-denied', 503, 'not-sent', true],
     ['a missing role', denied('token-refused'), 'upstream-access-denied', 503, 'not-sent', true],
     ['the edge', denied('edge-blocked'), 'upstream-access-denied', 503, 'not-sent', true],
+    ['the edge, of the token', denied('token-blocked'), 'upstream-access-denied', 503, 'not-sent', true],
     ['a caller that hung up', new WriteAbandoned(), 'shutting-down', 503, 'not-sent', true],
     ...[false, true].flatMap((repeatable): typeof rows => [
       [
@@ -123,14 +124,18 @@ describe('a failure of Nexudus', () => {
     expect('retry-after' in toProblem(failure).headers).toBe(status === 429 || status === 503);
   });
 
-  it.each(['invalid-credentials', 'two-factor', 'password-reset', 'token-refused', 'edge-blocked'] as const)(
-    'of the account says that an operator must act (%s)',
-    (reason) => {
-      expect(bodyOf(denied(reason))).toMatchObject({
-        detail: expect.stringContaining('operator must act'),
-      });
-    },
-  );
+  it.each([
+    'invalid-credentials',
+    'two-factor',
+    'password-reset',
+    'token-refused',
+    'edge-blocked',
+    'token-blocked',
+  ] as const)('of the account says that an operator must act (%s)', (reason) => {
+    expect(bodyOf(denied(reason))).toMatchObject({
+      detail: expect.stringContaining('operator must act'),
+    });
+  });
 
   it.each([
     [0, '1'],

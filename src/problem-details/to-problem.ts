@@ -116,6 +116,7 @@ const DENIED: Readonly<Record<AccessDeniedReason, string>> = {
   unauthorized: 'Nexudus refuses the account of this service; why is not known yet.',
   'token-refused': 'Nexudus refuses the tokens that it issues to this service.',
   'edge-blocked': 'Nexudus blocks the requests of this service.',
+  'token-blocked': 'Nexudus blocks the calls of this service for an access token.',
 };
 
 const CALLERS_NAMES: Readonly<Record<string, string>> = {
