@@ -614,6 +614,9 @@ describe('deliveries', () => {
     const settled = 'nexudus_delivery_settled_total{operation="create",state="unknown"} 1';
     const texts = await Promise.all([one, two].map(async ({ manage }) => (await manage('/metrics')).text));
     expect(texts.filter((text) => text.includes(settled))).toHaveLength(1);
+    // Nobody waits for a delivery.
+    const waits = texts.map((text) => Number(/^nexudus_quota_wait_seconds_count (\d+)$/m.exec(text)?.[1]));
+    expect(waits).toEqual([1, 0]);
   });
 
   it('that wait for too long expire, and are not sent', async () => {

@@ -198,6 +198,29 @@ describe('deliveries in the line', () => {
     expect(await events(one)).toEqual(['write', 'answered', 'write']);
   });
 
+  it('are no part of how long somebody waits, which ends with the line', async () => {
+    const url = await postgres.createDatabase();
+    const [one, two] = [await TestReplica.start(url), await TestReplica.start(url)];
+    const age = (ms: number): Promise<unknown> =>
+      one.database.query("update bff.line set since_ms = since_ms - $1 where state = 'wants'", [ms]);
+    const former = await one.admit({ session: 's' });
+    await enter(one, 'a');
+    await age(3_600_000);
+    const next = slotOf(await two.admit({ session: 's' }));
+    await age(60_000);
+    for (const { pacer } of [one, two]) {
+      await until(() => pacer.oldestWaitMs >= 60_000);
+      expect(pacer.oldestWaitMs).toBeLessThan(3_600_000);
+      expect(pacer.waiting).toBe(2);
+    }
+    former.leave();
+    await next;
+    for (const { pacer } of [one, two]) {
+      await until(() => pacer.waiting === 1);
+      expect(pacer.oldestWaitMs).toBe(0);
+    }
+  });
+
   it('go behind the writes of their session, and hold it up as long as they say', async () => {
     const url = await postgres.createDatabase();
     const one = await TestReplica.start(url);

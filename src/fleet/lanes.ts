@@ -1,4 +1,5 @@
-import type { Queries } from '../database/database.js';
+import type { Queries, Row } from '../database/database.js';
+import { WAITS } from './ticket.js';
 
 /** The lane of calls that are not writes: they go before all others, and take no turns. */
 export const CALLS_LANE = '';
@@ -16,10 +17,56 @@ export interface Lane {
 
 /** With the gate held or not: they are written by whoever holds it. */
 export async function readLanes(query: Queries['query']): Promise<Lane[]> {
-  const rows = await query<{ name: string; caller: string; turn: string; waiting: number }>(
-    'select name, caller, turn, waiting from bff.lane order by turn',
+  const rows = await query<LaneRow>('select name, caller, turn, waiting from bff.lane order by turn');
+  return rows.map(laneOf);
+}
+
+interface LaneRow extends Row {
+  readonly name: string;
+  readonly caller: string;
+  readonly turn: string;
+  readonly waiting: number;
+}
+
+function laneOf({ name, caller, turn, waiting }: LaneRow): Lane {
+  return { name, caller, turn: Number(turn), waiting };
+}
+
+/** Since when the first ticket of lane `l` waits, for a statement. */
+const FIRST_SINCE_MS = `(select since_ms from bff.line where lane = l.name and ${WAITS} order by seq limit 1)`;
+
+/** A line at one moment. */
+export interface LineState {
+  readonly lanes: readonly Lane[];
+  /** Since when the write waits that has waited longest, of those that somebody waits for; on the database's clock. */
+  readonly oldestSinceMs: number | undefined;
+}
+
+/** All in one statement: its parts fit together, whoever holds the gate. */
+export async function readLine(query: Queries['query']): Promise<LineState> {
+  const rows = await query<LaneRow & { since_ms: number | null }>(
+    `select name, caller, turn, waiting, ${FIRST_SINCE_MS} as since_ms from bff.lane as l order by turn`,
   );
-  return rows.map(({ turn, ...lane }) => ({ ...lane, turn: Number(turn) }));
+  const since = rows.filter(isAwaited).flatMap((row) => row.since_ms ?? []);
+  return { lanes: rows.map(laneOf), oldestSinceMs: since.length === 0 ? undefined : Math.min(...since) };
+}
+
+/**
+ * Since when the write waits that has waited longest, of those that somebody waits for.
+ *
+ * @param lanes in which somebody waits
+ */
+export async function readOldestSinceMs(
+  query: Queries['query'],
+  lanes: readonly Lane[],
+): Promise<number | undefined> {
+  const awaited = lanes.filter(isAwaited);
+  if (awaited.length === 0) return undefined;
+  const [row] = await query<{ since_ms: number | null }>(
+    `select min(${FIRST_SINCE_MS}) as since_ms from unnest($1::text[]) as l (name)`,
+    [awaited.map(({ name }) => name)],
+  );
+  return row?.since_ms ?? undefined;
 }
 
 /**
@@ -46,6 +93,11 @@ export function aheadOf(
 /** Without the calls that are not writes. */
 export function turnsOf(lanes: readonly Lane[]): readonly Lane[] {
   return lanes.filter(({ name }) => name !== CALLS_LANE);
+}
+
+/** Deliveries have lanes of their own, with other names than their callers. */
+function isAwaited({ name, caller }: Pick<Lane, 'name' | 'caller'>): boolean {
+  return name === caller && name !== CALLS_LANE;
 }
 
 export function waitingCalls(lanes: readonly Lane[]): number {

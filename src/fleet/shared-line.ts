@@ -13,7 +13,17 @@ import type { PacedWrite } from '../nexudus/waiting-write.js';
 import type { AppLogger } from '../observability/app-logger.js';
 import { NO_FORMERS, PRESENT_MS, type Comer, type Formers } from './gate.js';
 import { type Effect, GateQueue, type GateTurn, type GateWork, LINE_CHANNEL, TO_ALL } from './gate.queue.js';
-import { aheadOf, CALLS_LANE, callsLane, readLanes, turnsOf, waitingCalls, type Lane } from './lanes.js';
+import {
+  aheadOf,
+  CALLS_LANE,
+  callsLane,
+  readLine,
+  readOldestSinceMs,
+  turnsOf,
+  waitingCalls,
+  type Lane,
+  type LineState,
+} from './lanes.js';
 import { LinePlace, type LineRoom } from './line.place.js';
 import type { Replica } from './replica.js';
 import type { EndKind, SharedQuota } from './shared-quota.js';
@@ -38,8 +48,7 @@ export class SharedLine implements GateWork, LineRoom {
   /** Calls that were handed out here, and whose end is not written down. */
   readonly #mine = new Set<number>();
   #server: DeliveryServer | undefined;
-  #lanes: readonly Lane[] = [];
-  #oldestSinceMs: number | undefined;
+  #line: LineState = NOBODY;
   #throttledAt = 0;
   #cancelTimer: (() => void) | undefined;
   #timerAtMs = Infinity;
@@ -72,7 +81,8 @@ export class SharedLine implements GateWork, LineRoom {
   }
 
   get oldestWaitMs(): number {
-    return this.#oldestSinceMs === undefined ? 0 : Math.max(0, this.quota.presentMs - this.#oldestSinceMs);
+    const { oldestSinceMs } = this.#line;
+    return oldestSinceMs === undefined ? 0 : Math.max(0, this.quota.presentMs - oldestSinceMs);
   }
 
   /** Takes a write in. */
@@ -212,7 +222,7 @@ export class SharedLine implements GateWork, LineRoom {
       const isCall = lane === CALLS_LANE;
       const dueAtMs = isCall
         ? view.callAtMs(Number(own))
-        : view.writeAtMs({ caller, ahead, ownAhead: Number(own), calls: waitingCalls(this.#lanes) });
+        : view.writeAtMs({ caller, ahead, ownAhead: Number(own), calls: waitingCalls(this.#line.lanes) });
       if (!deadline.allowsAttempt(dueAtMs - presentMs)) place.refuse(this.tooLate(place));
     }
   }
@@ -273,9 +283,9 @@ export class SharedLine implements GateWork, LineRoom {
     const { view, presentMs } = this.quota;
     // As if it came anew: all others that wait are before it then.
     const itself = who instanceof LinePlace ? 1 : 0;
-    const inLane = this.#lanes.find(({ name }) => name === who.lane)?.waiting ?? 0;
+    const inLane = this.#line.lanes.find(({ name }) => name === who.lane)?.waiting ?? 0;
     const ownAhead = Math.max(0, inLane - itself);
-    const calls = waitingCalls(this.#lanes);
+    const calls = waitingCalls(this.#line.lanes);
     const dueAtMs =
       who.lane === CALLS_LANE
         ? view.callAtMs(ownAhead)
@@ -320,11 +330,12 @@ export class SharedLine implements GateWork, LineRoom {
         });
       } else turn.tell(owner);
     }
-    const lanes = gate.waiting === 0 ? [] : [...(await gate.lanes())];
+    const lanes = gate.waiting === 0 ? [] : await gate.lanes();
+    const oldestSinceMs = await readOldestSinceMs(gate.query, lanes);
     const calls = await gate.waitingIn(CALLS_LANE);
     const inMs = this.#quietForMs(turn, calls > 0 ? 'call' : 'write', grants === MOST_GRANTS);
     effects.push(() => {
-      this.#lanes = calls > 0 ? [...lanes, callsLane(calls)] : lanes;
+      this.#line = { lanes: calls > 0 ? [...lanes, callsLane(calls)] : lanes, oldestSinceMs };
       this.#wakeIn(inMs);
       if (quota.throttledAt > this.#throttledAt) this.#throttled(quota.throttledAt);
     });
@@ -341,7 +352,7 @@ export class SharedLine implements GateWork, LineRoom {
   }
 
   get #turns(): readonly Lane[] {
-    return turnsOf(this.#lanes);
+    return turnsOf(this.#line.lanes);
   }
 
   async #next(turn: GateTurn, mayDeliver: boolean): Promise<NextTicket | undefined> {
@@ -398,22 +409,12 @@ export class SharedLine implements GateWork, LineRoom {
     if (row === undefined) return;
     if (Number(row.last_event) > this.quota.lastSeq) await this.#queue.catchUp();
     this.quota.observe(row.now_ms);
-    if (row.waiting === 0) {
-      this.#lanes = [];
-      this.#oldestSinceMs = undefined;
-    } else {
-      this.#lanes = await readLanes(this.database.query.bind(this.database));
-      const [oldest] = await this.database.query<{ since_ms: number }>(
-        `select since_ms from bff.line where lane <> '' and ${WAITS}
-          order by seq limit 1`,
-      );
-      this.#oldestSinceMs = oldest?.since_ms;
-    }
+    this.#line = row.waiting === 0 ? NOBODY : await readLine(this.database.query);
     if ([...this.#places.values()].some(({ isAsking }) => isAsking)) await this.#collect();
     const { throttledAt, view } = this.quota;
     if (throttledAt > this.#throttledAt) this.#throttled(throttledAt);
     const untilMs = row.until_ms ?? Infinity;
-    const kind = waitingCalls(this.#lanes) > 0 ? 'call' : 'write';
+    const kind = waitingCalls(this.#line.lanes) > 0 ? 'call' : 'write';
     const { presentMs } = this.quota;
     if (untilMs <= presentMs || (row.waiting > 0 && view.allows(kind, presentMs))) this.pump();
     else {
@@ -591,6 +592,7 @@ export class SharedLine implements GateWork, LineRoom {
 /** Who calls where it is not a write. */
 const CALLS = { caller: CALLS_LANE, lane: CALLS_LANE };
 const NOTHING_KNOWN = { deliveryId: undefined, session: undefined, message: undefined };
+const NOBODY: LineState = { lanes: [], oldestSinceMs: undefined };
 const nothing: Effect = () => undefined;
 
 /**

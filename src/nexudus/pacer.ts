@@ -30,7 +30,7 @@ export abstract class Pacer {
   abstract get pausedForMs(): number;
   /** Writes that were taken in and have no slot yet. */
   abstract get waiting(): number;
-  /** How long the one among them has waited that was taken in first; 0 when there is none. */
+  /** How long the one has waited that has waited longest, of those that somebody waits for; 0 when there is none. */
   abstract get oldestWaitMs(): number;
   /** The state of every window, or of those on writes, for headers, metrics and operators. */
   abstract windows(kind?: 'write'): WindowState[];

@@ -50,7 +50,7 @@ export class WriteTurns {
    */
   async take(
     place: Place,
-    { deadline, abandoned, effort, span }: WriteContext,
+    { deadline, abandoned, effort, span, place: given }: WriteContext,
   ): Promise<{ slot: Slot; token: string }> {
     for (;;) {
       if (this.tokens.current === undefined) {
@@ -60,7 +60,8 @@ export class WriteTurns {
       const slot = await span.step('wait', () => this.#slot(place, abandoned));
       const waitMs = this.clock.nowMs() - waitsSinceMs;
       effort.waitMs += waitMs;
-      this.metrics.quotaWaitSeconds.observe(waitMs / 1000);
+      // Of one that came with its place, this is not the wait: its turn had come before, and nobody waits for it.
+      if (given === undefined) this.metrics.quotaWaitSeconds.observe(waitMs / 1000);
       const token = this.tokens.current;
       try {
         if (abandoned.aborted) throw new WriteAbandoned();

@@ -111,11 +111,11 @@ export class Metrics {
   readonly quotaWaiting = this.#gauge('nexudus_quota_waiting', 'Writes that wait for their turn');
   readonly quotaOldestWaitSeconds = this.#gauge(
     'nexudus_quota_oldest_wait_seconds',
-    'How long the write has waited that has waited longest; 0 when none waits',
+    'How long the write has waited that has waited longest, deliveries left out; 0 when none waits; with a database of all replicas',
   );
   readonly quotaWaitSeconds = this.#histogram(
     'nexudus_quota_wait_seconds',
-    'How long writes waited for their turn',
+    'How long writes waited for their turn, deliveries left out',
   );
   readonly quotaThrottled = this.#counter(
     'nexudus_quota_throttled_total',
