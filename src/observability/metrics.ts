@@ -108,10 +108,13 @@ export class Metrics {
     'nexudus_quota_pause_seconds',
     'Until the pause after a throttle answer ends',
   );
-  readonly quotaWaiting = this.#gauge('nexudus_quota_waiting', 'Writes that wait for their turn');
+  readonly quotaWaiting = this.#gauge(
+    'nexudus_quota_waiting',
+    'Writes that wait for their turn; with a database those of all replicas, deliveries included',
+  );
   readonly quotaOldestWaitSeconds = this.#gauge(
     'nexudus_quota_oldest_wait_seconds',
-    'How long the write has waited that has waited longest, deliveries left out; 0 when none waits; with a database of all replicas',
+    'How long the write has waited that has waited longest, deliveries left out; 0 when none waits; with a database of those of all replicas',
   );
   readonly quotaWaitSeconds = this.#histogram(
     'nexudus_quota_wait_seconds',

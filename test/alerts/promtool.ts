@@ -40,17 +40,31 @@ export interface Course {
 
 /** Runs promtool on the rules, and on the course if there is one; returns what it found wrong. */
 export function promtoolFaults(course?: Course): string {
+  return course
+    ? faultsOf(['test', 'rules', 'test.yaml'], { 'rules.yaml': { groups }, 'test.yaml': testOf(course) })
+    : faultsOf(['check', 'rules', '--lint=all', '--lint-fatal', 'rules.yaml'], { 'rules.yaml': { groups } });
+}
+
+/**
+ * Runs promtool on a query of one value; returns what it found wrong.
+ *
+ * @param series as in a course; of each the first value is looked at
+ */
+export function queryFaults(expr: string, series: Course['series'], value: number): string {
+  const test = {
+    input_series: inputOf(series),
+    promql_expr_test: [{ expr, eval_time: '0', exp_samples: [{ value }] }],
+  };
+  return faultsOf(['test', 'rules', 'test.yaml'], { 'test.yaml': { tests: [test] } });
+}
+
+function faultsOf(args: readonly string[], files: Readonly<Record<string, object>>): string {
   const directory = mkdtempSync(join(tmpdir(), 'alerts-'));
   try {
-    writeFileSync(join(directory, 'rules.yaml'), stringify({ groups }));
-    if (course) writeFileSync(join(directory, 'course.yaml'), stringify(testOf(course)));
-    const run = spawnSync(
-      PROMTOOL,
-      course
-        ? ['test', 'rules', 'course.yaml']
-        : ['check', 'rules', '--lint=all', '--lint-fatal', 'rules.yaml'],
-      { cwd: directory, encoding: 'utf8' },
-    );
+    for (const [name, content] of Object.entries(files)) {
+      writeFileSync(join(directory, name), stringify(content));
+    }
+    const run = spawnSync(PROMTOOL, args, { cwd: directory, encoding: 'utf8' });
     return run.status === 0 ? '' : run.stdout + run.stderr;
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -75,11 +89,15 @@ function testOf({ alert, series, everyMinutes = 1, at, fires }: Course): object 
     tests: [
       {
         interval: `${everyMinutes}m`,
-        input_series: Object.entries(series).map(([name, values]) => ({ series: scraped(name), values })),
+        input_series: inputOf(series),
         alert_rule_test: [{ eval_time: at, alertname: alert, exp_alerts: expected ? [expected] : [] }],
       },
     ],
   };
+}
+
+function inputOf(series: Course['series']): readonly object[] {
+  return Object.entries(series).map(([name, values]) => ({ series: scraped(name), values }));
 }
 
 /** Adds the labels of the scrape: `m{reason="x"}` becomes `m{reason="x",namespace=…}`. */
