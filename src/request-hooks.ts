@@ -108,7 +108,7 @@ export async function addRequestHooks(
       reading.delete(reply);
       lifecycle.requestEnded();
       if (request.caller !== null) callerLimit.leave(request.caller);
-      const { arrivedAtMs, attempts, waitMs, outcome, problem, replayed } = request.effort;
+      const { arrivedAtMs, attempts, waitMs, outcome, problem, replayed, delivery } = request.effort;
       const durationMs = clock.nowMs() - arrivedAtMs;
       const { id: requestId, method, span } = request;
       const { url: route } = request.routeOptions;
@@ -140,6 +140,7 @@ export async function addRequestHooks(
           problem,
           attempts,
           ...(replayed && { replayed }),
+          ...(delivery !== undefined && { delivery }),
           ...(!reply.raw.writableFinished && { aborted: true }),
         },
         'request',

@@ -227,6 +227,42 @@ describe('a write that is handed over', () => {
     expect(sandbox.writes.map(({ throttled }) => throttled)).toEqual([false, false, false]);
   });
 
+  it('can be traced in the log, from the request to the attempts and the end', async () => {
+    const { one, two, sandbox } = await start({ env: { NEXUDUS_WRITE_LIMITS: '2/1s' } });
+    const key = { 'idempotency-key': 'k' };
+    sandbox.next({ kind: 'edge-403' });
+    sandbox.next({ kind: 'throttle', retryAfter: '1' });
+    sandbox.next({ kind: 'hold' });
+    const accepted = await one.create(MESSAGE, { ...key, ...ASYNC });
+    await until(() => sandbox.writes.length === 3);
+    const again = await one.create(MESSAGE, { ...key, ...ASYNC });
+    expect(again.json['id']).toBe(accepted.json['id']);
+    sandbox.release();
+    await one.when(accepted, 'done');
+    const logged = (message: string): Record<string, unknown>[] =>
+      [one, two].flatMap(({ log }) => log.filter((line) => line['message'] === message));
+    const common = {
+      delivery: accepted.json['id'],
+      caller: 'api-key:everything',
+      requestId: accepted.headers.get('x-request-id'),
+    };
+    await until(() => logged('delivery').length === 1);
+    await until(() => logged('request').filter((line) => 'delivery' in line).length === 2);
+    expect(logged('request').filter((line) => 'delivery' in line)).toMatchObject([
+      { ...common, outcome: 'accepted' },
+      { ...common, requestId: again.headers.get('x-request-id'), outcome: 'accepted', replayed: true },
+    ]);
+    expect(logged('An attempt at Nexudus failed').map(({ requestId }) => requestId)).toEqual([
+      common.requestId,
+      common.requestId,
+    ]);
+    const ended = { ...common, operation: 'create', waitMs: expect.any(Number) };
+    const [[waits], [done]] = [logged('A delivery waits to be tried again'), logged('delivery')];
+    expect(waits).toMatchObject({ ...ended, outcome: 'not-sent', problem: 'upstream-access-denied' });
+    expect(done).toMatchObject({ ...ended, outcome: 'done' });
+    expect([waits, done].map((line) => Number.isInteger(line?.['waitMs']))).toEqual([true, true]);
+  });
+
   it('keeps the order of its session, also against a write that somebody waits for', async () => {
     const { one, two, sandbox } = await start();
     const inSession = { ...MESSAGE, sessionId: 7 };

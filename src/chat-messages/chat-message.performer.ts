@@ -67,6 +67,10 @@ export class ChatMessagePerformer extends DeliveryPerformer {
     return toNexudus(readContent(content).message);
   }
 
+  override requestId({ content }: Pick<Work, 'content'>): string {
+    return readContent(content).request.id;
+  }
+
   override personal({ content }: Work): WorkRecord['personal'] {
     return personalOf(readContent(content).message);
   }

@@ -71,6 +71,7 @@ export class HandOvers {
       case 'accepted':
       case 'repeated':
     }
+    request.effort.delivery = acceptance.id;
     void reply.header(
       'preference-applied',
       waitSeconds > 0 && !isLonger ? `respond-async, wait=${waitSeconds}` : 'respond-async',

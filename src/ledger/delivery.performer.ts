@@ -36,6 +36,8 @@ export abstract class DeliveryPerformer {
   abstract inStead(work: Work, answer: KeptAnswer): KeptAnswer;
   /** The message, as Nexudus is to get it: to tell whether a record there is it. */
   abstract message(work: Pick<Work, 'content'>): NexudusMessage;
+  /** Names the request that handed it over, in the log. */
+  abstract requestId(work: Pick<Work, 'content'>): string;
   /** What of an answer is not kept. */
   abstract personal(work: Work): WorkRecord['personal'];
 }

@@ -2,10 +2,12 @@ import type { Clock } from '../clock/clock.js';
 import { RequestInterruption } from '../clock/interruption.js';
 import type { DeliveriesConfig } from '../config/sections.js';
 import { DatabaseUnavailable } from '../database/database.errors.js';
+import type { KeptAnswer } from '../idempotency/idempotency.store.js';
 import type { AccessTokenSource } from '../nexudus/access-token.source.js';
 import type { Circuit } from '../nexudus/circuit.js';
 import { Deadline } from '../nexudus/deadline.js';
 import type { DeliveryPlace, DeliveryServer } from '../nexudus/delivery.line.js';
+import type { WriteEffort } from '../nexudus/write.js';
 import { MAX_FAILURES } from '../nexudus/retry.policy.js';
 import type { AppLogger } from '../observability/app-logger.js';
 import type { Lifecycle } from '../observability/lifecycle.js';
@@ -163,7 +165,7 @@ export class DeliveryRunner implements DeliveryServer {
     taken: Taken & { kind: 'taken' },
     place: DeliveryPlace,
     { outcome, answer, retryAfterMs, concernsAll, ifBlocked }: Failure,
-    effort: { readonly attempts: number },
+    effort: WriteEffort,
   ): Promise<void> {
     const { delivery, hold } = taken;
     if (ifBlocked === undefined) this.blocked.forget(delivery.id);
@@ -191,7 +193,7 @@ export class DeliveryRunner implements DeliveryServer {
       this.ledger.release(hold, outcome === 'unknown' || hold.wasSent),
     );
     this.log.info(
-      { delivery: delivery.id, outcome, problem: answer.problem, attempts: effort.attempts, restMs },
+      { ...this.#fields(taken, outcome, answer, effort), restMs: Math.round(restMs) },
       'A delivery waits to be tried again',
     );
     // One that somebody else has changed meanwhile is looked at again: it may be over, or wait.
@@ -203,10 +205,11 @@ export class DeliveryRunner implements DeliveryServer {
    * taken the delivery over: what is to become of its place is found out then.
    */
   async #settle(
-    { delivery, hold }: Taken & { kind: 'taken' },
+    taken: Taken & { kind: 'taken' },
     settlement: Settlement,
-    effort: { readonly attempts: number },
+    effort: WriteEffort,
   ): Promise<boolean> {
+    const { delivery, hold } = taken;
     const { id, operation } = delivery;
     const { state, answer } = settlement;
     let followers: readonly string[] = [];
@@ -220,7 +223,7 @@ export class DeliveryRunner implements DeliveryServer {
     });
     const isOurs = await settled;
     cancel();
-    const fields = { delivery: id, operation, outcome: state, problem: answer.problem, ...effort };
+    const fields = this.#fields(taken, state, answer, effort);
     if (isOurs !== true) {
       const isLearnt = await this.background.untilDone(() => this.unknown.learn(hold, settlement));
       if (isLearnt === true)
@@ -232,6 +235,26 @@ export class DeliveryRunner implements DeliveryServer {
     this.metrics.deliveriesSettled.inc({ operation, state });
     this.log.info(fields, 'delivery');
     return true;
+  }
+
+  /** Of a log line: with what leads from the line of the request to this one, and back. */
+  #fields(
+    { delivery: { id, caller, operation }, content }: Taken & { kind: 'taken' },
+    outcome: string,
+    { problem }: KeptAnswer,
+    { attempts, waitMs }: WriteEffort,
+  ): Record<string, unknown> {
+    const requestId = this.performer.requestId({ content });
+    return {
+      delivery: id,
+      requestId,
+      caller,
+      operation,
+      outcome,
+      problem,
+      attempts,
+      waitMs: Math.round(waitMs),
+    };
   }
 
   async #retreat(place: DeliveryPlace, afterMs: number): Promise<void> {

@@ -14,6 +14,8 @@ export interface RequestEffort {
   problem: string | undefined;
   /** The answer is that of an earlier request with the same idempotency key. */
   replayed?: true;
+  /** The id of the delivery that it handed over, or had handed over before. */
+  delivery?: string;
 }
 
 declare module 'fastify' {
