@@ -98,6 +98,13 @@ describe('API4 Unrestricted Resource Consumption', () => {
     expect(sandbox.writes).toEqual([]);
   });
 
+  it('a limit may be as small as the messages are', async () => {
+    const body = JSON.stringify(MESSAGE);
+    const { create } = await startService({ env: { BODY_LIMIT_BYTES: `${body.length}` } });
+    expect((await create(body)).status).toBe(201);
+    expect((await create(`${body} `)).status).toBe(413);
+  });
+
   it('a body that is deep or wide costs one refusal', async () => {
     const { create } = await startService();
     expect((await create('['.repeat(100_000))).status).toBe(400);

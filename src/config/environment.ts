@@ -45,11 +45,11 @@ export class Environment {
   @WholeNumber(1, LONGEST_WAIT_MS) NEXUDUS_CONNECT_TIMEOUT_MS = 3000;
   @WholeNumber(1, LONGEST_WAIT_MS) NEXUDUS_ATTEMPT_TIMEOUT_MS = 10_000;
   @OneOf('restricted', 'always') NEXUDUS_UPDATE_READ_FIRST: 'restricted' | 'always' = 'restricted';
-  @WholeNumber(1024, 2 ** 30) UPSTREAM_RESPONSE_LIMIT_BYTES = 1_048_576;
+  @WholeNumber(1, 2 ** 30) UPSTREAM_RESPONSE_LIMIT_BYTES = 1_048_576;
 
   @WholeNumber(1, LONGEST_WAIT_MS) REQUEST_DEADLINE_MS = 25_000;
   @WholeNumber(1, 1_000_000) CALLER_WAITING_LIMIT = 1000;
-  @WholeNumber(1024, 2 ** 30) BODY_LIMIT_BYTES = 262_144;
+  @WholeNumber(1, 2 ** 30) BODY_LIMIT_BYTES = 262_144;
   @WholeNumber(1, 2 ** 28) CHAT_MESSAGE_MAX_LENGTH = 16_384;
   @ReferenceBase() PROBLEM_TYPE_BASE_URL = '/problems/';
   @Origins() CORS_ORIGINS: string[] = [];
