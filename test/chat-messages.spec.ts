@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { NOT_BLANK } from '../src/chat-messages/chat-message.rules.js';
 import { KEYS, startService } from './support/service.js';
 
 const MESSAGE = {
@@ -60,7 +61,7 @@ describe('creating a chat message', () => {
           unit: fc.constantFrom('\0', '\u2028', '\ufeff', '"', '\\', '😀', '\ud800', ' ', '\r\n'),
         }),
       )
-      .filter((text) => text.trim() !== '' && !text.includes('sandbox:'));
+      .filter((text) => NOT_BLANK.test(text) && !text.includes('sandbox:'));
     await fc.assert(
       fc.asyncProperty(content, async (text) => {
         const answer = await create({ businessId: 1, content: text });
@@ -165,6 +166,7 @@ describe('validation', () => {
     ['a null businessId', { businessId: null, content: 'x' }],
     ['a null action', { businessId: 1, content: 'x', action: null }],
     ['content that is only space', { businessId: 1, content: ' \t\n\u00a0' }],
+    ['content that is only NEXT LINE', { businessId: 1, content: '\u0085' }],
     ['content that is a list', { businessId: 1, content: ['x'] }],
     ['a list for a message', [{ businessId: 1, content: 'x' }]],
     ['a text for a message', '"businessId"'],

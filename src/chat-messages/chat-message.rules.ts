@@ -9,6 +9,9 @@ import { ChatMessagesConfig } from '../config/sections.js';
 /** Nexudus' ids are 32-bit integers. */
 export const LARGEST_ID = 2 ** 31 - 1;
 
+/** What a text that is not blank holds: \s does not know NEXT LINE, which is white space to Unicode, and to Nexudus. */
+export const NOT_BLANK = /[^\s\u0085]/u;
+
 /** Whether a value is an id of Nexudus: an integer number, not a text that looks like one. */
 export function isEntityId(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= LARGEST_ID;
@@ -33,7 +36,7 @@ export class MessageContent implements ValidatorConstraintInterface {
 
   validate(value: unknown): boolean {
     return (
-      typeof value === 'string' && value.trim() !== '' && !isLongerThan(value, this.config.contentMaxLength)
+      typeof value === 'string' && NOT_BLANK.test(value) && !isLongerThan(value, this.config.contentMaxLength)
     );
   }
 

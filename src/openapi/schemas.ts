@@ -1,5 +1,5 @@
 import type { ChatMessageDto, ChatMessageRepresentation } from '../chat-messages/chat-message.dto.js';
-import { LARGEST_ID } from '../chat-messages/chat-message.rules.js';
+import { LARGEST_ID, NOT_BLANK } from '../chat-messages/chat-message.rules.js';
 import { Environment } from '../config/environment.js';
 import { PROBLEM_TYPES, type ProblemType } from '../problem-details/problem.catalogue.js';
 import type { ProblemError } from '../problem-details/problem.js';
@@ -47,7 +47,7 @@ const MESSAGE = {
     type: 'string',
     minLength: 1,
     maxLength: CHAT_MESSAGE_MAX_LENGTH,
-    pattern: '\\S',
+    pattern: NOT_BLANK.source,
     description:
       'The text: not blank, and counted in Unicode code points. It reaches Nexudus exactly as it was sent.',
   },
