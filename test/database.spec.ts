@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { inspect } from 'node:util';
+import { inspect, isDeepStrictEqual } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { SystemClock } from '../src/clock/clock.js';
@@ -18,6 +18,19 @@ import { until } from './support/until.js';
 
 const GOOD = { businessId: 1, content: 'See you at ten.' };
 const clock = new SystemClock();
+
+/** A clock that can be set forward, and that waits for a hundredth of the time. */
+class HurriedClock extends SystemClock {
+  aheadMs = 0;
+
+  override nowMs(): number {
+    return super.nowMs() + this.aheadMs;
+  }
+
+  override after(delayMs: number, callback: () => void): () => void {
+    return super.after(delayMs / 100, callback);
+  }
+}
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -462,6 +475,37 @@ describe('announcements', () => {
     await other.query(announcements.statement, ['turn', 'fifth']);
     await until(() => heard.includes('fifth'));
     expect(heard.filter((text) => text === 'fourth')).toEqual(['fourth']);
+  });
+
+  it('are heard under a role that has replaced the former, when its connection has lived for ten minutes', async () => {
+    const url = await postgres.createDatabase();
+    const other = await outside(url);
+    await other.query("create role listener login password 'listener'");
+    let current = url;
+    const { database } = databaseAt(() => current);
+    const hurried = new HurriedClock();
+    const announcements = new Announcements(database, 'postgres', hurried);
+    ending.push(() => {
+      announcements.stop();
+    });
+    const heard: (string | undefined)[] = [];
+    announcements.on('turn', (text) => heard.push(text));
+    const listeners = async (): Promise<unknown> =>
+      (
+        await other.query(
+          "select usename from pg_stat_activity where application_name = 'nexudus-bff' and datname = current_database()",
+        )
+      ).rows;
+    announcements.start();
+    await until(() => heard.length > 0);
+    expect(await listeners()).toEqual([{ usename: 'postgres' }]);
+    current = url.replace('postgres:postgres', 'listener:listener');
+    hurried.aheadMs = 10 * 60_000;
+    await untilAsync(async () => isDeepStrictEqual(await listeners(), [{ usename: 'listener' }]));
+    await untilAsync(async () => {
+      await other.query(announcements.statement, ['turn', 'text']);
+      return heard.includes('text');
+    });
   });
 
   it('that get lost do not matter: everybody looks from time to time', async () => {

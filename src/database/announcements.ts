@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Clock } from '../clock/clock.js';
 import type { DatabaseBackend } from '../config/sections.js';
-import type { Database } from './database.js';
+import { CONNECTION_LIFETIME_S, type Database } from './database.js';
 
 /** Called with what was announced; without, when something may have been missed, and from time to time. */
 export type Listener = (announcement: string | undefined) => void;
@@ -85,18 +85,23 @@ export class Announcements {
       for (const channel of this.#listeners.keys()) await client.query(`listen ${channel}`);
       // What was announced while nobody listened.
       this.#lookAll();
-      this.#probeLater(client);
+      this.#probeLater(client, this.clock.nowMs() + 1_000 * CONNECTION_LIFETIME_S);
     } catch {
       this.#again(client);
     }
   }
 
-  #probeLater(client: pg.Client): void {
+  /** @param endsAtMs when another one is to take its place; on the clock's monotonic scale */
+  #probeLater(client: pg.Client, endsAtMs: number): void {
     if (this.#stopped || client !== this.#client) return;
     this.#cancelNext = this.clock.after(PROBE_EVERY_MS, () => {
+      if (this.clock.nowMs() >= endsAtMs) {
+        this.#again(client);
+        return;
+      }
       client.query(PROBE).then(
         () => {
-          this.#probeLater(client);
+          this.#probeLater(client, endsAtMs);
         },
         () => {
           this.#again(client);

@@ -30,7 +30,7 @@ const PREPARE_TIMEOUT_MS = 600_000;
 /** Until the kernel asks whether the other side of a silent connection is still there; it gives up about 10 s later. */
 const KEEP_ALIVE_MS = 10_000;
 /** So that a password that was replaced is forgotten. */
-const CONNECTION_LIFETIME_S = 600;
+export const CONNECTION_LIFETIME_S = 600;
 const LOOK_EVERY_MS = 1_000;
 /** A start does not wait longer for the server: the probes want to be answered. */
 const START_WITHIN_MS = 5_000;
