@@ -35,7 +35,7 @@ export class ApiKeys {
     return this.#byHash.size;
   }
 
-  /** @throws ApiKeysUnusable when the file cannot be read or is not as the contract says */
+  /** @throws ApiKeysUnusable when the file cannot be read or is not in the form that the README shows */
   static async read(path: string): Promise<ApiKeys> {
     const text = await readFile(path, 'utf8').catch((error: unknown) => {
       throw new ApiKeysUnusable(`cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);

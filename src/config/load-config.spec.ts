@@ -34,7 +34,7 @@ const faultyWith = (variables: Variables): string[] =>
     .sort();
 
 describe('the defaults', () => {
-  it('are those of the contract where nothing but the least is set', () => {
+  it('are those of `.env.example` where nothing but the least is set', () => {
     expect(load()).toEqual({
       http: {
         host: '0.0.0.0',
@@ -83,7 +83,7 @@ describe('the defaults', () => {
   it.each<[keyof Environment, unknown]>([
     ['NEXUDUS_UPDATE_READ_FIRST', 'restricted'],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', undefined],
-  ])('of %s is that of the contract', (name, value) => {
+  ])('of %s is that of `.env.example`', (name, value) => {
     expect(new Environment()[name]).toEqual(value);
   });
 

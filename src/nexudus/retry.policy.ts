@@ -43,7 +43,7 @@ const BLOCKED_FOR_MS = 1_000;
 const BACKOFF_BASE_MS = 200;
 const BACKOFF_CAP_MS = 5_000;
 /**
- * Decides what follows a failed attempt, by the contract's table (section 3): *could Nexudus have run it?*
+ * Decides what follows a failed attempt, by one question: *could Nexudus have run it?*
  * Pure. A create is sent again only where it provably was not run.
  */
 export function decide(verdict: Exclude<Verdict, { kind: 'done' }>, situation: Situation): Decision {

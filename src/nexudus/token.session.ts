@@ -33,7 +33,7 @@ interface Standstill {
   readonly error: (retryAfterMs: number) => AccessDenied | UpstreamUnavailable;
 }
 
-/** "Tried again at most once in 5 minutes" (contract, section 3); doubled with each refusal, so that no account is locked by us. */
+/** Refused credentials are tried again no sooner; doubled with each refusal, so that no account is locked by us. */
 const LOGIN_AGAIN_AFTER_MS = 5 * 60_000;
 const LOGIN_AGAIN_CAP_MS = 60 * 60_000;
 /** An outage: from a tenth of a second up to a minute between the calls. */

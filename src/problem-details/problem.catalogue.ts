@@ -1,4 +1,4 @@
-/** What became of the message: see the contract, section 2. */
+/** What became of the message, as the API description explains it. */
 export type Outcome = 'not-sent' | 'rejected' | 'unknown';
 
 /** One kind of problem. The slug is its stable name, and the end of its `type` URI. */

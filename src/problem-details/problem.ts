@@ -55,7 +55,7 @@ export class Problem extends Error {
     return { ...headers, 'retry-after': String(Math.max(1, seconds)) };
   }
 
-  /** The body (RFC 9457 section 3), members in the contract's order. */
+  /** The body (RFC 9457 section 3), members in the order of the API description. */
   toBody(typeBaseUrl: string, request: { readonly path: string; readonly id: string }): object {
     const { detail, errors, retryable } = this.occurrence;
     return {
