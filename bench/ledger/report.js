@@ -92,7 +92,7 @@ What it costs to share a database, and whether that grows with what stands in it
 without limits, runs in a process of its own and counts what it gets, twice the same included (there was none).
 
 - Run: \`npm run bench:ledger\`, ${beganAt.toISOString().slice(0, 10)}, one run, ${loadS} s for each figure
-- Machine: ${cpus().length} cores, ${model.trim()}, Linux ${release()}, Node.js ${process.version}; load average before the run ${LOAD_BEFORE.toFixed(1)}${LOAD_BEFORE > cpus().length ? `: ${BUSY}` : ''}. The replicas, PostgreSQL, the load and the upstream share the cores.
+- Machine: ${cpus().length} cores, ${model.trim()}, Linux ${release().split('.', 2).join('.')}, Node.js ${process.version}; load average before the run ${LOAD_BEFORE.toFixed(1)}${LOAD_BEFORE > cpus().length ? `: ${BUSY}` : ''}. The replicas, PostgreSQL, the load and the upstream share the cores.
 - Database: PostgreSQL ${postgres.version} with its defaults, \`fsync\` and \`synchronous_commit\` on, on a disk on which to commit one row takes ${postgres.commitMs.toFixed(2)} ms; ${versions()}
 - Load: ${CALLERS} callers, bodies of about 200 bytes; what is handed over has a key and goes to ${SESSIONS} sessions, creates that are waited for have no session. \`LOG_LEVEL=error\`.
 - Drained: up to ${deliveries} deliveries that were handed over with closed windows, for ${drainS} s at most.

@@ -30,7 +30,7 @@ export function describeMachine() {
   const nginx = TOOLS.nginx ? 'nginx' : 'node:http';
   const load = TOOLS.wrk ? 'wrk, which checks every answer' : 'autocannon, which checks every answer';
   return [
-    `Machine: ${cpus().length} cores, ${model.trim()}, Linux ${release()}, Node.js ${process.version}; load average before the run ${loadavg()[0].toFixed(1)}`,
+    `Machine: ${cpus().length} cores, ${model.trim()}, Linux ${release().split('.', 2).join('.')}, Node.js ${process.version}; load average before the run ${loadavg()[0].toFixed(1)}`,
     TOOLS.taskset
       ? 'The contestant alone has one core; the load and the upstream have the rest'
       : 'Nothing is pinned to a core: there is no taskset, or only one core',
