@@ -2,12 +2,13 @@ import 'reflect-metadata';
 import { maxHeaderSize } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { NestFactory } from '@nestjs/core';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { AppModule } from './app.module.js';
 import { ClientAuthenticator } from './client-auth/client-authenticator.js';
 import { Clock } from './clock/clock.js';
 import type { AppConfig } from './config/sections.js';
+import { DrainingAdapter } from './draining.adapter.js';
 import { AccessTokenSource } from './nexudus/access-token.source.js';
 import { Pacer } from './nexudus/pacer.js';
 import { rateLimitHeaders } from './nexudus/rate-limit.headers.js';
@@ -48,7 +49,7 @@ export async function startApp(config: AppConfig, logger: Logger): Promise<Runni
   const exchanges = new Exchanges();
   const responder = new ProblemResponder(config.problems, processRedactor);
   const broken = new BrokenRequests(exchanges, responder, logger);
-  const adapter = new FastifyAdapter({
+  const adapter = new DrainingAdapter({
     bodyLimit: config.http.bodyLimitBytes,
     genReqId: requestIdOf,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -77,6 +78,9 @@ export async function startApp(config: AppConfig, logger: Logger): Promise<Runni
       abortOnError: false,
     },
   );
+  const lifecycle = app.get(Lifecycle);
+  const clock = app.get(Clock);
+  adapter.drain(lifecycle, clock);
   const server = adapter.getInstance();
   readJsonBodies(server);
   const rateLimit = rateLimitHeaders(app.get(Pacer));
@@ -89,18 +93,13 @@ export async function startApp(config: AppConfig, logger: Logger): Promise<Runni
   const management = app.get(ManagementServer);
   await management.listen();
   await app.listen(config.http.port, config.http.host);
-  const lifecycle = app.get(Lifecycle);
   lifecycle.started();
   return {
     apiPort: (app.getHttpServer().address() as AddressInfo).port,
     managementPort: management.port,
     stop: async () => {
-      lifecycle.stop(app.get(Clock).nowMs() + config.http.shutdownTimeoutMs);
-      const closed = app.close();
-      await lifecycle.idle();
-      // A socket on which no request ever came is not idle to Node, and would hold the stop up.
-      server.server.closeAllConnections();
-      await closed;
+      lifecycle.stop(clock.nowMs() + config.http.shutdownTimeoutMs);
+      await app.close();
     },
   };
 }

@@ -72,11 +72,8 @@ export async function addRequestHooks(
     done();
   });
   await allowOrigins(server, corsOrigins);
-  server.addHook('onRequest', async (request, reply) => {
-    if (lifecycle.isStopping) {
-      void reply.header('connection', 'close');
-      throw shuttingDown();
-    }
+  server.addHook('onRequest', async (request) => {
+    if (lifecycle.isStopping) throw shuttingDown();
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
       throw new Problem('malformed-request', { detail: 'The header Host is missing.' });
     }
@@ -104,6 +101,10 @@ export async function addRequestHooks(
   // that never comes for a caller who hung up, whose message may have been sent all the same.
   server.addHook('onSend', (request, reply, _payload, done) => {
     void reply.headers(rateLimit());
+    // On the last answer of its connection alone: Node sends none after it.
+    if (lifecycle.isStopping && exchanges.on(request.raw.socket).at(-1)?.request === request.raw) {
+      void reply.header('connection', 'close');
+    }
     const end = (): void => {
       reading.delete(reply);
       lifecycle.requestEnded();

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { NexudusSandbox } from '../src/sandbox/nexudus-sandbox.js';
 import { Process } from './support/process.js';
@@ -52,6 +52,19 @@ async function sendOne(sandbox: NexudusSandbox, api: string): Promise<{ answer: 
     ({ json }) => (json as { Content?: string } | undefined)?.Content === 'under way',
   );
   return { answer };
+}
+
+async function connected(api: string): Promise<Socket> {
+  const socket = connect(Number(new URL(api).port), '127.0.0.1');
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** All that comes until the service closes the connection. */
+async function rest(socket: Socket): Promise<string> {
+  let text = '';
+  for await (const chunk of socket) text += String(chunk);
+  return text;
 }
 
 describe('a start', () => {
@@ -120,6 +133,43 @@ describe('SIGTERM', () => {
     expect(service.records().at(-1)).toMatchObject({ message: 'stopped' });
   });
 
+  it('answers who comes while what is sent is finished, on a new connection and on an old one', async () => {
+    const { service, sandbox, api } = await startService();
+    const old = await connected(api);
+    old.write('HEAD /problems HTTP/1.1\r\nhost: x\r\n\r\n');
+    expect(String((await once(old, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 /);
+    const { answer } = await sendOne(sandbox, api);
+    service.child.kill('SIGTERM');
+    await service.line((line) => line.includes('"stopping"'));
+    for (const socket of [old, await connected(api), await connected(api)]) {
+      socket.write(rawCreate(JSON.stringify({ businessId: 1, content: 'too late' })));
+      const refusal = await rest(socket);
+      expect(refusal).toMatch(/^HTTP\/1\.1 503 /);
+      expect(refusal.toLowerCase()).toContain('\r\nconnection: close\r\n');
+      expect(refusal).toContain('"type":"/problems/shutting-down"');
+    }
+    sandbox.release();
+    const { status, headers } = await answer;
+    expect([status, headers.get('connection')]).toEqual([201, 'close']);
+    expect(await service.exit()).toBe(0);
+    expect(sandbox.writes).toHaveLength(1);
+  });
+
+  it('loses no answer to what was sent behind something else on one connection', async () => {
+    const { service, sandbox, api } = await startService();
+    sandbox.next({ kind: 'hang' }, { times: 2 });
+    const socket = await connected(api);
+    socket.write(rawCreate(JSON.stringify({ businessId: 1, content: 'x' })).repeat(2));
+    await sandbox.waitForCall(() => sandbox.writes.length === 2);
+    service.child.kill('SIGTERM');
+    await service.line((line) => line.includes('"stopping"'));
+    sandbox.release();
+    const answers = await rest(socket);
+    expect(answers.match(/HTTP\/1\.1 201 /g)).toHaveLength(2);
+    expect(answers.match(/^connection: close\r$/gim)).toHaveLength(1);
+    expect(await service.exit()).toBe(0);
+  });
+
   it('ends the log with its end, however slowly that is written', async () => {
     // Files are written to by one thread, which has something else to do from the signal on.
     const occupied = `process.on('SIGTERM', () => process.getBuiltinModule('crypto').pbkdf2('', '', 1e6, 64, 'sha512', () => {}));`;
@@ -143,8 +193,7 @@ describe('SIGTERM', () => {
     sandbox.next({ kind: 'throttle', retryAfter: '20' });
     const waiting = post(api, 'waiting');
     await sandbox.waitForCall(({ throttled, status }) => throttled && status !== undefined);
-    const half = connect(Number(new URL(api).port), '127.0.0.1');
-    await once(half, 'connect');
+    const half = await connected(api);
     half.write(rawCreate('{', 100));
     await service.line((line) => line.includes('throttled'));
     // What came after it is answered, so it has begun to be read: one that was not even accepted hears nothing.
@@ -157,9 +206,7 @@ describe('SIGTERM', () => {
       outcome: 'not-sent',
       retryable: true,
     });
-    let halfAnswer = '';
-    for await (const chunk of half) halfAnswer += String(chunk);
-    expect(halfAnswer).toContain('/problems/shutting-down');
+    expect(await rest(half)).toContain('/problems/shutting-down');
     expect(await service.exit()).toBe(0);
   });
 
