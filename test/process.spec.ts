@@ -170,6 +170,20 @@ describe('SIGTERM', () => {
     expect(await service.exit()).toBe(0);
   });
 
+  it('gives up what Nexudus does not answer before the end, says that its outcome is unknown, and exits with 0', async () => {
+    const { service, sandbox, api } = await startService({ SHUTDOWN_TIMEOUT_MS: '500' });
+    const { answer } = await sendOne(sandbox, api);
+    service.child.kill('SIGTERM');
+    const { status, headers } = await answer;
+    expect([status, headers.get('connection')]).toEqual([504, 'close']);
+    expect(await (await answer).json()).toMatchObject({
+      type: '/problems/upstream-timeout',
+      outcome: 'unknown',
+      retryable: false,
+    });
+    expect(await service.exit()).toBe(0);
+  });
+
   it('ends the log with its end, however slowly that is written', async () => {
     // Files are written to by one thread, which has something else to do from the signal on.
     const occupied = `process.on('SIGTERM', () => process.getBuiltinModule('crypto').pbkdf2('', '', 1e6, 64, 'sha512', () => {}));`;

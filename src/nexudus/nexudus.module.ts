@@ -57,7 +57,19 @@ const IDLE_SOCKET_MARGIN_MS = 2_000;
   exports: [UndiciExchange],
 })
 class UpstreamPoolModule implements OnApplicationShutdown {
-  constructor(@Inject(POOL) private readonly pool: Dispatcher) {}
+  constructor(
+    @Inject(POOL) private readonly pool: Dispatcher,
+    exchange: UndiciExchange,
+    lifecycle: Lifecycle,
+    clock: Clock,
+  ) {
+    // While there is still time to tell the callers what that leaves behind.
+    lifecycle.onStop(() => {
+      clock.after(Math.max(0, lifecycle.stopByMs - clock.nowMs()), () => {
+        exchange.giveUp();
+      });
+    });
+  }
 
   async onApplicationShutdown(): Promise<void> {
     await this.pool.destroy();

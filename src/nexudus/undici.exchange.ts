@@ -20,6 +20,7 @@ export class UndiciExchange {
   readonly #origin: string;
   readonly #pathPrefix: string;
   readonly #limitBytes: number;
+  readonly #underWay = new Set<Exchange>();
 
   constructor({ dispatcher, baseUrl, responseLimitBytes }: ExchangeOptions) {
     const { origin, pathname } = new URL(baseUrl);
@@ -32,6 +33,12 @@ export class UndiciExchange {
   /** Never rejects: a failure is a {@link WireResult}, too. */
   async send(call: UpstreamCall): Promise<WireResult> {
     return new Promise((resolve) => {
+      const settled = (result: WireResult): void => {
+        this.#underWay.delete(exchange);
+        resolve(result);
+      };
+      const exchange = new Exchange(settled, call, this.#limitBytes);
+      this.#underWay.add(exchange);
       this.#dispatcher.dispatch(
         {
           origin: this.#origin,
@@ -43,9 +50,14 @@ export class UndiciExchange {
           headersTimeout: 0,
           bodyTimeout: 0,
         },
-        new Exchange(resolve, call, this.#limitBytes),
+        exchange,
       );
     });
+  }
+
+  /** Ends all that is under way as its time-out would. */
+  giveUp(): void {
+    for (const exchange of this.#underWay) exchange.timeOut('No whole answer before the end of the process');
   }
 }
 
@@ -71,13 +83,17 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#limitBytes = limitBytes;
     this.#isWanted = isWanted;
     this.#timer = setTimeout(() => {
-      this.#fail('timeout', new Error(`No whole answer within ${timeoutMs} ms`));
+      this.timeOut(`No whole answer within ${timeoutMs} ms`);
     }, timeoutMs);
     if (startWithinMs !== undefined && startWithinMs < timeoutMs) {
       this.#startTimer = setTimeout(() => {
-        this.#fail('timeout', new Error(`No connection within ${startWithinMs} ms`));
+        this.timeOut(`No connection within ${startWithinMs} ms`);
       }, startWithinMs);
     }
+  }
+
+  timeOut(reason: string): void {
+    this.#fail('timeout', new Error(reason));
   }
 
   /** Called right before the request is written to a socket: until then, no byte has left. */
