@@ -169,17 +169,23 @@ describe('broken HTTP', () => {
   it.each([
     [
       'an expectation that nobody knows',
-      'POST /problems HTTP/1.1\r\nhost: x\r\nx-request-id: r\r\nexpect: wonders\r\ncontent-length: 0\r\n\r\n',
+      'POST /problems?a=b HTTP/1.1\r\nhost: x\r\nx-request-id: r\r\nexpect: wonders\r\ncontent-length: 0\r\n\r\n',
+      '/problems',
     ],
-    ['no Host', 'GET /problems HTTP/1.1\r\nx-request-id: r\r\n\r\n'],
-    ['a tunnel', 'CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\nx-request-id: r\r\n\r\n'],
-  ])('that Node would answer by itself is answered with a problem, too: %s', async (_, bytes) => {
+    ['no Host', 'GET /problems HTTP/1.1\r\nx-request-id: r\r\n\r\n', '/problems'],
+    [
+      'a tunnel',
+      'CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\nx-request-id: r\r\n\r\n',
+      'example.com:443',
+    ],
+  ])('that Node would answer by itself is answered with a problem, too: %s', async (_, bytes, instance) => {
     const { app } = await startService();
     const answer = await exchange(app.apiPort, bytes);
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect(answer.toLowerCase()).toContain('content-type: application/problem+json\r\n');
     expect(answer.toLowerCase()).toContain('x-content-type-options: nosniff\r\n');
     expect(answer).toContain('\r\nx-request-id: r\r\n');
+    expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toMatchObject({ instance });
   });
 
   it.each(['GET *problems', 'POST *v1/chat-messages', 'OPTIONS *'])(

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 import type { AppLogger } from '../observability/app-logger.js';
 import type { Exchanges } from '../observability/exchanges.js';
 import { requestIdOf } from '../observability/request-id.js';
+import { pathOf } from '../observability/request-path.js';
 import { Problem } from './problem.js';
 import type { ProblemResponder } from './problem.responder.js';
 
@@ -69,7 +70,7 @@ export class BrokenRequests {
     socket: Duplex,
     detail: string,
     reason: string,
-    request: Pick<IncomingMessage, 'headers'> = { headers: {} },
+    request: Pick<IncomingMessage, 'headers' | 'url'> = { headers: {} },
   ): void {
     // One that is not complete is the broken one itself.
     const lastBefore = this.exchanges.on(socket).findLast((exchange) => exchange.request.complete);
@@ -77,10 +78,11 @@ export class BrokenRequests {
       lastBefore.answer.once('close', () => socket.destroy());
       return;
     }
-    const requestId = requestIdOf(request);
-    this.#note(requestId, reason);
+    const id = requestIdOf(request);
+    const path = pathOf(request.url ?? '/');
+    this.#note(id, reason);
     // Destroyed when it is out: whoever reads the rest of a body waits in vain.
-    socket.end(this.responder.toRawResponse(malformed(detail), requestId, this.#headers()), () =>
+    socket.end(this.responder.toRawResponse(malformed(detail), { path, id }, this.#headers()), () =>
       socket.destroy(),
     );
   }

@@ -40,13 +40,17 @@ export class ProblemResponder {
   }
 
   /** The bytes of a whole HTTP/1.1 answer that ends the connection. */
-  toRawResponse(problem: Problem, requestId: string, headers: Readonly<Record<string, string>>): string {
-    const body = this.#bodyOf(problem, { path: '/', id: requestId });
+  toRawResponse(
+    problem: Problem,
+    request: { readonly path: string; readonly id: string },
+    headers: Readonly<Record<string, string>>,
+  ): string {
+    const body = this.#bodyOf(problem, request);
     return [
       `HTTP/1.1 ${problem.type.status} ${problem.type.title}`,
       `content-type: ${PROBLEM_MEDIA_TYPE}`,
       `content-length: ${Buffer.byteLength(body)}`,
-      `x-request-id: ${requestId}`,
+      `x-request-id: ${request.id}`,
       ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
       'connection: close',
       '',
