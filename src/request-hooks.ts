@@ -80,6 +80,9 @@ export async function addRequestHooks(
     if (request.is404) throw routes.refusal(request.url);
     if (request.routeOptions.config.public) return;
     const { authorization } = request.headers;
+    if (authorization !== undefined && isRepeated('authorization', request.raw.rawHeaders)) {
+      throw new Problem('malformed-request', { detail: 'The header Authorization came more than once.' });
+    }
     request.caller = await authenticator.authenticate(authorization);
     // Only one that is good: else anybody could have words of their choice taken out of the log.
     request.forget = redactor.holdForeign(authorization?.replace(SCHEME, ''));
@@ -152,6 +155,17 @@ export async function addRequestHooks(
     else request.over.addEventListener('abort', end);
     done();
   });
+}
+
+/** Of some headers Node takes the first alone, and a proxy in front may have looked at another one. */
+function isRepeated(header: string, rawHeaders: readonly string[]): boolean {
+  let count = 0;
+  for (let n = 0; n < rawHeaders.length; n += 2) {
+    const name = rawHeaders[n];
+    // Most are told apart by their length, without a text in small letters for each.
+    if (name?.length === header.length && name.toLowerCase() === header) count += 1;
+  }
+  return count > 1;
 }
 
 function shuttingDown(): Problem {

@@ -111,12 +111,19 @@ describe('authentication', () => {
     }
   });
 
-  it('challenges by RFC 6750: without an error code where no credential came, invalid_token where one did', async () => {
+  it.each([
+    ['without an error code where no credential came', undefined, ''],
+    ['without an error code where an empty one came', '', ''],
+    ['without an error code where one of another scheme came', 'Basic YTpi', ''],
+    ['without an error code where no token came with the scheme', 'Bearer', ''],
+    ['with invalid_token where a wrong token came', 'Bearer wrong', ', error="invalid_token"'],
+    ['with invalid_token where what came is no token', 'bearer two words', ', error="invalid_token"'],
+  ])('challenges by RFC 6750 section 3.1: %s', async (_, authorization, error) => {
     const { call } = await startService();
-    const none = await call('POST', '/v1/chat-messages');
-    expect(none.headers.get('www-authenticate')).toBe('Bearer realm="nexudus-bff"');
-    const wrong = await call('POST', '/v1/chat-messages', { headers: { authorization: 'Bearer wrong' } });
-    expect(wrong.headers.get('www-authenticate')).toBe('Bearer realm="nexudus-bff", error="invalid_token"');
+    const headers = authorization === undefined ? {} : { authorization };
+    const answer = await call('POST', '/v1/chat-messages', { headers });
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get('www-authenticate')).toBe(`Bearer realm="nexudus-bff"${error}`);
   });
 });
 
@@ -215,6 +222,25 @@ describe('broken HTTP', () => {
       expect(sandbox.messages.size).toBe(1);
     },
   );
+
+  it.each([
+    ['the good one first', KEYS.everything, 'wrong'],
+    ['the good one last', 'wrong', KEYS.everything],
+    ['the same', KEYS.everything, KEYS.everything],
+  ])('that says twice who calls is answered with a problem, and nothing is sent: %s', async (_, ...keys) => {
+    const { app, sandbox } = await startService();
+    const credentials = keys.map(
+      (key, n) => `${n === 0 ? 'authorization' : 'Authorization'}: Bearer ${key}\r\n`,
+    );
+    const request = rawCreate(JSON.stringify({ businessId: 1, content: 'x' }));
+    const answer = await exchange(
+      app.apiPort,
+      request.replace(/authorization: .*\r\n/, credentials.join('')),
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toContain('"type":"/problems/malformed-request"');
+    expect(sandbox.writes).toEqual([]);
+  });
 
   it('behind a message that is under way and another that breaks off in its body does not answer for the first', async () => {
     const { app, sandbox, call } = await startService();

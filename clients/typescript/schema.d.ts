@@ -766,7 +766,7 @@ export interface components {
          */
         "Retry-After": number;
         /**
-         * @description The challenge of RFC 6750 section 3; `error="invalid_token"` where a credential came.
+         * @description The challenge of RFC 6750 section 3; `error="invalid_token"` where a bearer token came.
          * @example Bearer realm="nexudus-bff"
          */
         "WWW-Authenticate": string;

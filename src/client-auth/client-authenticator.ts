@@ -11,7 +11,9 @@ import { JwtVerifier, mayBeJwt } from './jwt.verifier.js';
 import { invalidToken, noCredential } from './refusals.js';
 
 const ANONYMOUS: Caller = { kind: 'anonymous', id: 'anonymous', businesses: '*' };
-/** RFC 6750 section 2.1; the scheme's name has no case (RFC 9110 section 11.1). */
+/** The scheme's name has no case (RFC 9110 section 11.1). */
+const OF_SCHEME = /^bearer +./i;
+/** RFC 6750 section 2.1. */
 const BEARER = /^bearer +([\x21-\x7e]+) *$/i;
 
 /**
@@ -59,7 +61,7 @@ export class ClientAuthenticator implements OnApplicationShutdown {
     if (this.config.modes.includes('none')) return ANONYMOUS;
     if (authorization === undefined) throw noCredential();
     const token = BEARER.exec(authorization)?.[1];
-    if (token === undefined) throw invalidToken();
+    if (token === undefined) throw OF_SCHEME.test(authorization) ? invalidToken() : noCredential();
     const caller = this.#apiKeys?.keys.find(token, this.clock.epochMs());
     if (caller !== undefined) return caller;
     if (this.#jwts === undefined || !mayBeJwt(token)) throw invalidToken();

@@ -6,7 +6,7 @@ export const WRITE_SCOPE = 'chat-messages:write';
 const BEARER = 'Bearer realm="nexudus-bff"';
 const CREDENTIAL_NEEDED = 'A valid credential is needed: "Authorization: Bearer ...".';
 
-/** No credential came at all: a challenge without an error code (RFC 6750 section 3.1). */
+/** No bearer token came, nothing at all or something of another scheme: a challenge without an error code (RFC 6750 section 3.1). */
 export function noCredential(): Problem {
   return new Problem('unauthenticated', {
     detail: CREDENTIAL_NEEDED,

@@ -141,7 +141,7 @@ export const HEADERS = {
     example: 17,
   },
   'WWW-Authenticate': {
-    description: 'The challenge of RFC 6750 section 3; `error="invalid_token"` where a credential came.',
+    description: 'The challenge of RFC 6750 section 3; `error="invalid_token"` where a bearer token came.',
     required: true,
     schema: { type: 'string', pattern: '^Bearer ' },
     example: 'Bearer realm="nexudus-bff"',
