@@ -7,9 +7,6 @@ import { NO_SPAN, type SpanAttributes } from '../observability/tracer.js';
 import { UndiciExchange } from './undici.exchange.js';
 import type { UpstreamCall, WireResult } from './wire.js';
 
-/** Whoever says nothing takes any coding (RFC 9110 section 12.5.3), and nothing here decodes one. */
-const UNCODED = { 'accept-encoding': 'identity' } as const;
-
 /** Sends one call to Nexudus, once, and tells what came of it. Every call of the service goes through here. */
 @Injectable()
 export class UpstreamTransport {
@@ -42,7 +39,9 @@ export class UpstreamTransport {
       ...(resendCount > 0 && { 'http.request.resend_count': resendCount }),
     });
     const startedAtMs = this.clock.nowMs();
-    const traced = { ...call, headers: { ...call.headers, ...UNCODED, ...span.headers } };
+    // Whoever says nothing takes any coding (RFC 9110 section 12.5.3), and nothing here decodes one.
+    const headers = { ...call.headers, ...span.headers, 'accept-encoding': 'identity' };
+    const traced = { ...call, headers };
     const result = call.isWrite ? await this.exchange.send(traced) : await this.#sendByAxios(traced);
     const status = result.kind === 'answer' ? result.status : 'none';
     this.metrics.clientRequestSeconds.observe(
