@@ -58,6 +58,7 @@ const history = (more: Partial<History>): History => ({
   messages: [],
   calls: [],
   records: new Map([[1, { Id: 1, Content: 'one' }]]),
+  settled: [],
   ledger: [],
   disturbances: [],
   scriptedThrottles: 0,
@@ -86,6 +87,28 @@ describe('a history in which every promise was kept', () => {
       {
         messages: [message('one', [{ ...problem(1, 502, 'unknown'), endedAtMs: 6_001 }])],
         calls: [call(3_001, 'one', { status: 'none' })],
+      },
+    ],
+    [
+      'one was unknown when all was settled, and is found out after its page was read',
+      {
+        messages: [
+          message('one', [accepted(1, 'd1')], {
+            mode: 'async',
+            followed: request(9, 200, { id: 'd1', state: 'unknown' }),
+          }),
+        ],
+        calls: [call(1, 'one')],
+        settled: [row('d1', 'unknown')],
+        ledger: [row('d1', 'done')],
+      },
+    ],
+    [
+      'one was unknown when all was settled, and is sent again since it is missing',
+      {
+        messages: [message('one', [accepted(1, 'd1')], { mode: 'async' })],
+        settled: [row('d1', 'unknown')],
+        ledger: [row('d1', 'accepted')],
       },
     ],
     [
@@ -282,6 +305,22 @@ describe('a promise that was not kept is noticed', () => {
           }),
         ],
         calls: [call(1, 'one')],
+        settled: [row('d1', 'done')],
+        ledger: [row('d1', 'done')],
+      },
+    ],
+    [
+      'same key, same answer',
+      'a page that says for good what the ledger does not',
+      {
+        messages: [
+          message('one', [accepted(1, 'd1')], {
+            mode: 'async',
+            followed: request(9, 200, { id: 'd1', state: 'expired' }),
+          }),
+        ],
+        calls: [call(1, 'one')],
+        settled: [row('d1', 'unknown')],
         ledger: [row('d1', 'done')],
       },
     ],

@@ -30,6 +30,8 @@ const FATES: Readonly<Record<string, Fate>> = {
   accepted: 'pending',
   sending: 'pending',
 };
+/** States that another one may follow. */
+const OPEN: ReadonlySet<string> = new Set(['accepted', 'sending', 'unknown']);
 /** Scenarios after which nobody can know whether Nexudus has the message. */
 const NO_ANSWER = /sandbox:(lost|dropped|truncated)/;
 /** Of the six seconds of a caller: after that too little may be left for an answer, on a machine that is busy. */
@@ -43,11 +45,15 @@ export function check(history: History): Fault[] {
 class Checker {
   readonly #faults: Fault[] = [];
   readonly #rows: ReadonlyMap<string, LedgerRow>;
+  /** Deliveries that were unknown when all was settled: what became of them may be found out at any time since. */
+  readonly #soughtSince: ReadonlySet<string>;
   /** Calls that carry a message, by its content. */
   readonly #calls: ReadonlyMap<string, History['calls']>;
 
   constructor(private readonly history: History) {
     this.#rows = new Map(history.ledger.map((row) => [row.id, row]));
+    const unknown = history.settled.filter(({ state }) => state === 'unknown');
+    this.#soughtSince = new Set(unknown.map(({ id }) => id));
     this.#calls = groupBy(history.calls, ({ json }) => contentOf(json));
   }
 
@@ -93,6 +99,7 @@ class Checker {
         }
         return;
       case 'pending':
+        if (row !== undefined && this.#soughtSince.has(row.id)) return;
         this.#fault('settled in time', `still ${row?.state ?? 'pending'} at the end`, message);
         return;
       case 'unheard':
@@ -130,7 +137,9 @@ class Checker {
     }
     const state = followed?.answer?.body['state'];
     const row = this.#rowOf(message);
-    if (followed?.answer !== undefined && row !== undefined && state !== row.state) {
+    if (followed?.answer === undefined || row === undefined || state === row.state) return;
+    const mayHaveBeen = OPEN.has(String(state)) && this.#soughtSince.has(row.id);
+    if (!mayHaveBeen) {
       this.#fault('same key, same answer', `${row.state}, and its page says ${String(state)}`, message);
     }
   }
@@ -179,7 +188,7 @@ class Checker {
   #ledger(): void {
     const claimed = new Map<number, string>();
     for (const { id, operation, state, messageId } of this.history.ledger) {
-      if (state === 'accepted' || state === 'sending') {
+      if ((state === 'accepted' || state === 'sending') && !this.#soughtSince.has(id)) {
         this.#fault('settled in time', `the ledger has ${id}, which is still ${state}`);
       }
       if (operation !== 'create' || state !== 'done') continue;

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Chaos } from './chaos.js';
 import { check, type Fault } from './checker.js';
-import { deliveryIdOf, type History, type Message } from './history.js';
+import { deliveryIdOf, type History, type LedgerRow, type Message } from './history.js';
 import { Prng } from './prng.js';
 import { type Role, Traffic } from './traffic.js';
 import { type Ground, World } from './world.js';
@@ -55,13 +55,18 @@ export async function drill(ground: Ground, plan: DrillPlan): Promise<DrillResul
     traffic.stop();
     for (const { replica } of world.seats) await replica?.ready();
     await handedOver;
-    while (Date.now() < giveUpAtMs && !(await isSettled(world))) await delay(250);
+    let settled = await world.ledger();
+    while (Date.now() < giveUpAtMs && !settled.every(isSettled)) {
+      await delay(250);
+      settled = await world.ledger();
+    }
     const settledAfterMs = Date.now() - overAtMs;
     await lookBack(traffic, prng.fork('look back'));
     const history: History = {
       messages: traffic.messages,
       calls: world.sandbox.calls,
       records: world.sandbox.messages,
+      settled,
       ledger: await world.ledger(),
       disturbances: world.disturbances,
       scriptedThrottles: 0,
@@ -73,8 +78,8 @@ export async function drill(ground: Ground, plan: DrillPlan): Promise<DrillResul
   }
 }
 
-async function isSettled(world: World): Promise<boolean> {
-  return (await world.ledger()).every(({ state }) => state !== 'accepted' && state !== 'sending');
+function isSettled({ state }: LedgerRow): boolean {
+  return state !== 'accepted' && state !== 'sending';
 }
 
 /** Asks for every delivery, and repeats what was kept under a key. */

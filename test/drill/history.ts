@@ -43,7 +43,7 @@ export interface Message {
   repeated?: Request;
 }
 
-/** A row of the ledger as it stands at the end. */
+/** A row of the ledger. */
 export interface LedgerRow {
   readonly id: string;
   readonly operation: string;
@@ -74,6 +74,9 @@ export interface History {
     'seq' | 'receivedAtMs' | 'method' | 'path' | 'json' | 'status' | 'executed' | 'throttled'
   >[];
   readonly records: ReadonlyMap<number, Pick<SandboxMessage, 'Id' | 'Content'>>;
+  /** The ledger when all was settled: before the clients looked back. */
+  readonly settled: readonly LedgerRow[];
+  /** The ledger at the very end. */
   readonly ledger: readonly LedgerRow[];
   readonly disturbances: readonly Disturbance[];
   /** Throttle answers that the fake was told to give. */
