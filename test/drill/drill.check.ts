@@ -20,7 +20,7 @@ afterAll(() => ground.postgres.stop());
 function expectKept(result: DrillResult): void {
   const { faults, history } = result;
   if (faults.length > 0) throw new Error(story(result));
-  expect(history.ledger.filter(({ state }) => state === 'done').length).toBeGreaterThan(10);
+  expect(history.ledger.filter(({ state }) => state === 'done').length).toBeGreaterThan(0);
   expect(history.disturbances.length).toBeGreaterThan(0);
 }
 
