@@ -249,7 +249,7 @@ describe('without an answer', () => {
     const { database } = await withTable(proxy.url);
     const watcher = await outside(url);
     const lost = expectUnavailable(database.query('select pg_sleep(60)'), true);
-    await untilAsync(() => isAsleep(watcher));
+    await until(() => isAsleep(watcher));
     proxy.cut();
     await lost;
     await expectUnavailable(database.query('select 1'), false);
@@ -257,7 +257,7 @@ describe('without an answer', () => {
     await watcher.query(`select pg_terminate_backend(pid) ${ASLEEP}`);
     await until(() => database.isReachable);
     const cancelled = expectUnavailable(database.query('select pg_sleep(60)'), false);
-    await untilAsync(() => isAsleep(watcher));
+    await until(() => isAsleep(watcher));
     await watcher.query(`select pg_cancel_backend(pid) ${ASLEEP}`);
     await cancelled;
   });
@@ -295,11 +295,6 @@ describe('without an answer', () => {
     expect(clock.nowMs() - startedAtMs).toBeLessThan(5_500);
   });
 });
-
-/** As `until`, for what has to be asked for. */
-async function untilAsync(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
-}
 
 const ASLEEP =
   "from pg_stat_activity where query = 'select pg_sleep(60)' and state = 'active' and datname = current_database()";
@@ -378,7 +373,7 @@ describe('migrations', () => {
     const client = await outside(url);
     const within =
       "from pg_stat_activity where query like '%create table bff.half%' and pid <> pg_backend_pid()";
-    await untilAsync(async () => (await client.query(`select 1 ${within}`)).rowCount === 1);
+    await until(async () => (await client.query(`select 1 ${within}`)).rowCount === 1);
     const next = migrate(await inTransactionAt(url), TWO_STEPS);
     await client.query(`select pg_terminate_backend(pid) ${within}`);
     await asleep;
@@ -454,7 +449,7 @@ describe('announcements', () => {
     announcements.start();
     const other = await outside(url);
     const announceUntilHeard = (text: string): Promise<void> =>
-      untilAsync(async () => {
+      until(async () => {
         await other.query(announcements.statement, ['turn', text]);
         return heard.includes(text);
       });
@@ -501,8 +496,8 @@ describe('announcements', () => {
     expect(await listeners()).toEqual([{ usename: 'postgres' }]);
     current = url.replace('postgres:postgres', 'listener:listener');
     hurried.aheadMs = 10 * 60_000;
-    await untilAsync(async () => isDeepStrictEqual(await listeners(), [{ usename: 'listener' }]));
-    await untilAsync(async () => {
+    await until(async () => isDeepStrictEqual(await listeners(), [{ usename: 'listener' }]));
+    await until(async () => {
       await other.query(announcements.statement, ['turn', 'text']);
       return heard.includes('text');
     });
@@ -529,7 +524,7 @@ describe('the service', () => {
     (await service.manage('/health/ready')).status;
   /** A start does not wait for its tables for ever. */
   const untilReady = (service: TestService): Promise<void> =>
-    untilAsync(async () => (await ready(service)) === 200);
+    until(async () => (await ready(service)) === 200);
   const up = async (service: TestService): Promise<string | undefined> =>
     /^nexudus_database_up\{.*$/m.exec((await service.manage('/metrics')).text)?.[0];
 
@@ -581,7 +576,7 @@ describe('the service', () => {
     const service = await startService({ env: databaseEnvironment(proxy.url) });
     await untilReady(service);
     spoil(proxy);
-    await untilAsync(async () => (await ready(service)) === 503);
+    await until(async () => (await ready(service)) === 503);
     expect(await up(service)).toContain(' 0');
     proxy.mend();
     await untilReady(service);
@@ -651,7 +646,7 @@ describe('the service', () => {
     await owner.query(
       "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'nexudus-bff' and datname = current_database()",
     );
-    await untilAsync(async () => (await ready(service)) === 503);
+    await until(async () => (await ready(service)) === 503);
     await until(() => said(service, 'The database URL cannot be used as it is now') === 1);
     writeFileSync(file, as(`rotated_${name}`, encodeURIComponent(after)));
     await untilReady(service);

@@ -6,7 +6,7 @@ import { TestPostgres, databaseEnvironment } from './support/postgres.js';
 import { TcpProxy } from './support/tcp-proxy.js';
 import { contradictions } from './support/documented.js';
 import { KEYS, rawCreate, startService, type Answer, type TestService } from './support/service.js';
-import { until } from './support/until.js';
+import { found, until } from './support/until.js';
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -59,13 +59,11 @@ async function startReplica(
     read,
     list: (query = '', headers = {}) => ask('GET')(`/v1/deliveries${query}`, headers),
     cancel: (delivery, headers) => ask('DELETE')(pathOf(delivery), headers),
-    when: async (delivery, ...states) => {
-      for (;;) {
+    when: (delivery, ...states) =>
+      found(async () => {
         const { json } = await read(delivery);
-        if (states.includes(String(json['state']))) return json;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-    },
+        return states.includes(String(json['state'])) ? json : undefined;
+      }),
     follow: (delivery) =>
       fetch(`${service.url}${pathOf(delivery)}/events`, {
         headers: { authorization: `Bearer ${KEYS.everything}` },
@@ -637,15 +635,12 @@ describe('deliveries', () => {
     await one.create(MESSAGE);
     await one.create(MESSAGE, ASYNC);
     const shown = ['accepted"} 1', 'unknown"} 1'].map((end) => `nexudus_deliveries{state="${end}`);
-    for (;;) {
+    const metrics = await found(async () => {
       const { text } = await one.manage('/metrics');
-      if (shown.every((line) => text.includes(line))) {
-        expect(text).toContain('nexudus_delivery_accepted_total{operation="create"} 2');
-        expect(text).toMatch(/^nexudus_delivery_oldest_wait_seconds [\d.]*[1-9]/m);
-        break;
-      }
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+      return shown.every((line) => text.includes(line)) ? text : undefined;
+    });
+    expect(metrics).toContain('nexudus_delivery_accepted_total{operation="create"} 2');
+    expect(metrics).toMatch(/^nexudus_delivery_oldest_wait_seconds [\d.]*[1-9]/m);
     // Whichever sent it.
     const settled = 'nexudus_delivery_settled_total{operation="create",state="unknown"} 1';
     const texts = await Promise.all([one, two].map(async ({ manage }) => (await manage('/metrics')).text));
@@ -873,11 +868,7 @@ describe('while the database is away', () => {
     expect((await answer).status).toBe(201);
     expect((await two.list('?state=sending')).json['deliveries']).toHaveLength(1);
     proxy.mend();
-    for (;;) {
-      const { deliveries } = (await two.list('?state=done')).json as { deliveries: object[] };
-      if (deliveries.length === 1) break;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until(async () => idsOf(await two.list('?state=done')).length === 1);
     expect(sandbox.writes).toHaveLength(1);
   });
 
@@ -888,11 +879,7 @@ describe('while the database is away', () => {
     expect((await answer).status).toBe(201);
     await one.app.stop();
     await sql('update bff.delivery set lease_until = now()');
-    for (;;) {
-      const { deliveries } = (await two.list('?state=unknown')).json as { deliveries: object[] };
-      if (deliveries.length === 1) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+    await until(async () => idsOf(await two.list('?state=unknown')).length === 1);
     expect(sandbox.writes).toHaveLength(1);
   });
 
@@ -930,11 +917,9 @@ describe('what is kept in the database', () => {
       expect(row).not.toContain(hex);
     }
     await sql(`update bff.delivery set content_until = now() where content_until is not null`);
-    for (;;) {
-      const [kept] = await sql('select id from bff.delivery where content is not null');
-      if (kept === undefined) break;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until(
+      async () => (await sql('select id from bff.delivery where content is not null')).length === 0,
+    );
     expect((await one.read(accepted)).json).toMatchObject({ state: 'done', message: { content: null } });
     const replayed = await one.create({ ...MESSAGE, content: secret }, key);
     expect(replayed.status).toBe(201);
@@ -947,10 +932,7 @@ describe('what is kept in the database', () => {
     const accepted = await one.create(MESSAGE, ASYNC);
     await one.when(accepted, 'done');
     await sql('update bff.delivery set keep_until = now()');
-    for (;;) {
-      if ((await one.read(accepted)).status === 404) break;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until(async () => (await one.read(accepted)).status === 404);
     expect(await sql('select * from bff.delivery')).toEqual([]);
   });
 });

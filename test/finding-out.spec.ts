@@ -6,7 +6,7 @@ import { MESSAGES_PATH } from '../src/nexudus/message.reader.js';
 import type { RecordedCall, SandboxOptions, SandboxRole } from '../src/sandbox/nexudus-sandbox.js';
 import { TestPostgres, databaseEnvironment } from './support/postgres.js';
 import { type Answer, KEYS, startService, type TestService } from './support/service.js';
-import { until } from './support/until.js';
+import { found, until } from './support/until.js';
 
 const MESSAGE = { businessId: 1, content: 'See you at ten. ☕', sessionId: 42 };
 const AS_SENT = { BusinessId: 1, Content: MESSAGE.content, AiChannelSessionId: 42 };
@@ -80,15 +80,14 @@ async function start(given: { env?: Record<string, string>; sandbox?: SandboxOpt
       expect(answer.status).toBe(202);
       return String(answer.headers.get('location'));
     },
-    delivery: async (path, state) => {
+    delivery: (path, state) => {
       const headers = { authorization: `Bearer ${KEYS.everything}` };
-      for (;;) {
+      return found(async () => {
         const { json } = await service.call('GET', path, { headers });
         const { rows } = await sql.query("select 1 from bff.line where state = 'granted'");
         // Whoever sent it is through with it, too.
-        if (json['state'] === state && rows.length === 0) return json;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+        return json['state'] === state && rows.length === 0 ? json : undefined;
+      });
     },
     order: (id, body) => orderAt(service, id, JSON.stringify(body)),
   };

@@ -44,11 +44,7 @@ async function deliver(client: ApiClient, message: typeof MESSAGE & { sessionId?
 /** Resolves when Nexudus has throttled the first attempt, and the delivery waits to be sent once more. */
 async function throttled({ call, sandbox }: TestService, path: string): Promise<void> {
   await sandbox.waitForCall(({ throttled: isThrottled }) => isThrottled);
-  for (;;) {
-    const { json } = await call('GET', path, { headers: AUTHORIZED });
-    if (json['state'] === 'accepted') return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await until(async () => (await call('GET', path, { headers: AUTHORIZED })).json['state'] === 'accepted');
 }
 
 describe('the operations on deliveries', () => {

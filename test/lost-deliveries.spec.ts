@@ -8,6 +8,7 @@ import { PgDeliveries } from '../src/ledger/pg.deliveries.js';
 import { TestPostgres, databaseEnvironment } from './support/postgres.js';
 import { TestReplica } from './support/replica.js';
 import { startService, type Answer, type TestService } from './support/service.js';
+import { found, until } from './support/until.js';
 
 let postgres: TestPostgres;
 const clients: pg.Client[] = [];
@@ -37,12 +38,8 @@ async function start(env: Record<string, string> = {}): Promise<TestService & { 
 }
 
 /** What the query shows, when it shows anything. */
-async function shown(sql: Sql, text: string, accepted: Answer): Promise<unknown> {
-  for (;;) {
-    const [row] = await sql(text, [accepted.json['id']]);
-    if (row !== undefined) return row;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+function shown(sql: Sql, text: string, accepted: Answer): Promise<unknown> {
+  return found(async () => (await sql(text, [accepted.json['id']]))[0]);
 }
 
 describe('a delivery that cannot be opened', () => {
@@ -55,8 +52,7 @@ describe('a delivery that cannot be opened', () => {
     await sql(`update bff.delivery set content = '\\x0061' where id = $1`, [accepted.json['id']]);
     sandbox.release();
     expect((await former).status).toBe(201);
-    while (!rawLog.some((line) => line.includes('A fault of this service at a delivery')))
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => rawLog.some((line) => line.includes('A fault of this service at a delivery')));
     await shown(sql, `select 1 from bff.line where delivery_id = $1::text and state = 'resting'`, accepted);
   });
 
@@ -94,8 +90,7 @@ describe('a caller of whom nothing waits', () => {
     const { create, sql } = await start();
     const accepted = await create(MESSAGE, ASYNC);
     await shown(sql, `select 1 from bff.delivery where id = $1 and state = 'done'`, accepted);
-    while ((await sql('select 1 from bff.backlog')).length > 0)
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(async () => (await sql('select 1 from bff.backlog')).length === 0);
     const [total] = await sql('select sum(waiting)::integer as waiting from bff.backlog_total');
     expect(total).toEqual({ waiting: 0 });
   });
