@@ -25,14 +25,6 @@ async function wanting({ database }: TestReplica, count: number): Promise<void> 
   while ((await database.query("select 1 from bff.line where state = 'wants'")).length < count);
 }
 
-async function enter(replica: TestReplica, deliveryId: string, session?: string): Promise<number> {
-  const { deliveries, database } = replica;
-  const ticket = { deliveryId, caller: 'caller', session, message: undefined };
-  const { position } = await database.transaction((transaction) => deliveries.enter(transaction, ticket));
-  deliveries.changed();
-  return position;
-}
-
 describe('the line of all replicas', () => {
   it('hands a slot that one frees to another that waits, at once', async () => {
     const url = await postgres.createDatabase();
@@ -184,9 +176,9 @@ describe('deliveries in the line', () => {
     const url = await postgres.createDatabase();
     const one = await TestReplica.start(url, '1/300ms');
     one.serve();
-    expect(await enter(one, 'a')).toBe(1);
+    expect(await one.enter('a')).toBe(1);
     await until(() => one.sent.length === 1);
-    await enter(one, 'b');
+    await one.enter('b');
     expect((await one.deliveries.standing('b'))?.position).toBe(1);
     expect(await one.deliveries.standing('a')).toBeUndefined();
     const [a] = one.sent;
@@ -204,7 +196,7 @@ describe('deliveries in the line', () => {
     const age = (ms: number): Promise<unknown> =>
       one.database.query("update bff.line set since_ms = since_ms - $1 where state = 'wants'", [ms]);
     const former = await one.admit({ session: 's' });
-    await enter(one, 'a');
+    await one.enter('a');
     await age(3_600_000);
     const next = slotOf(await two.admit({ session: 's' }));
     await age(60_000);
@@ -226,7 +218,7 @@ describe('deliveries in the line', () => {
     const one = await TestReplica.start(url);
     one.serve();
     const former = await one.admit({ session: 's' });
-    await enter(one, 'a', 's');
+    await one.enter('a', 's');
     const later = await one.admit({ session: 's' });
     expect(one.sent).toEqual([]);
     former.leave();
@@ -242,8 +234,8 @@ describe('deliveries in the line', () => {
     const url = await postgres.createDatabase();
     const one = await TestReplica.start(url);
     one.serve();
-    await enter(one, 'a', 's');
-    await enter(one, 'b', 's');
+    await one.enter('a', 's');
+    await one.enter('b', 's');
     await until(() => one.sent.length === 1);
     one.isAble = false;
     await one.sent[0]?.place.retreat(200);
@@ -258,8 +250,8 @@ describe('deliveries in the line', () => {
     const url = await postgres.createDatabase();
     const one = await TestReplica.start(url);
     const former = await one.admit({ session: 's' });
-    await enter(one, 'a', 's');
-    await enter(one, 'b', 's');
+    await one.enter('a', 's');
+    await one.enter('b', 's');
     const withdraw = (id: string): Promise<boolean> =>
       one.database.transaction((transaction) => one.deliveries.withdraw(transaction, id));
     expect(await withdraw('a')).toBe(true);
@@ -274,7 +266,7 @@ describe('deliveries in the line', () => {
   it('give their place to a later one, unless that would overtake', async () => {
     const url = await postgres.createDatabase();
     const one = await TestReplica.start(url);
-    await enter(one, 'a', 's');
+    await one.enter('a', 's');
     const replace = (id: string, by: string): Promise<boolean> =>
       one.database.transaction((transaction) => one.deliveries.replace(transaction, id, by));
     expect(await replace('a', 'b')).toBe(true);
@@ -340,7 +332,7 @@ describe('deliveries in the line', () => {
     const url = await postgres.createDatabase();
     const [gone, other] = [await TestReplica.start(url), await TestReplica.start(url)];
     gone.serve();
-    await enter(gone, 'a', 's');
+    await gone.enter('a', 's');
     await until(() => gone.sent.length === 1);
     other.serve();
     const behind = slotOf(await other.admit({ session: 's' }));

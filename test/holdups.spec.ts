@@ -50,11 +50,11 @@ describe('deliveries that have to be sent once more', () => {
       },
       send: (_deliveryId, place) => taken.push(place),
     });
-    await enter(one, 'a');
+    await one.enter('a');
     await until(() => taken.length === 1);
     const [place = never()] = taken;
     (await slotOf(place)).end({ kind: 'answered' });
-    await enter(one, 'b');
+    await one.enter('b');
     (await slotOf(place)).end({ kind: 'answered' });
     expect(taken).toHaveLength(1);
   });
@@ -62,7 +62,7 @@ describe('deliveries that have to be sent once more', () => {
   it('are not taken out of the line while a replica has them in hand', async () => {
     const one = await TestReplica.start(await postgres.createDatabase(), '1/5s');
     one.serve();
-    await enter(one, 'a');
+    await one.enter('a');
     await until(() => one.sent.length === 1);
     const [{ place } = never()] = one.sent;
     (await slotOf(place)).end({ kind: 'answered' });
@@ -96,12 +96,6 @@ describe('many that hand over at once', () => {
     expect((await handedOver).filter(({ status }) => status !== 202)).toEqual([]);
   });
 });
-
-async function enter({ deliveries, database }: TestReplica, deliveryId: string): Promise<void> {
-  const ticket = { deliveryId, caller: 'caller', session: undefined, message: undefined };
-  await database.transaction((transaction) => deliveries.enter(transaction, ticket));
-  deliveries.changed();
-}
 
 function never(): never {
   throw new Error('nothing is there');

@@ -98,6 +98,16 @@ export class TestReplica {
     return this.pacer.admit({ caller, session, message, deadline, isReady: true });
   }
 
+  /** Hands over a delivery, which is nothing but its place in the line here. Resolves to its position. */
+  async enter(deliveryId: string, session?: string): Promise<number> {
+    const ticket = { deliveryId, caller: 'caller', session, message: undefined };
+    const { position } = await this.database.transaction((transaction) =>
+      this.deliveries.enter(transaction, ticket),
+    );
+    this.deliveries.changed();
+    return position;
+  }
+
   /** The next transaction is committed, and the answer to that gets lost. */
   loseNextAnswer(): void {
     const { database } = this;
