@@ -192,19 +192,13 @@ export class UnknownDeliveries {
     return { kind: 'resolved', delivery, state: 'done' };
   }
 
-  async #learn(
-    queries: Queries,
-    { id, fence, personal }: Hold,
-    { state, answer }: Settlement,
-  ): Promise<boolean> {
+  async #learn(queries: Queries, { id, fence, personal }: Hold, settlement: Settlement): Promise<boolean> {
     await queries.query(ONE_CONCLUDES);
     const delivery = await this.ledger.lock(queries, id);
     if (delivery?.state !== 'unknown' || delivery.fence !== fence + 1) return false;
-    const record = delivery.operation === 'create' ? resultOf(answer) : null;
+    const record = delivery.operation === 'create' ? resultOf(settlement.answer) : null;
     if (record !== null && (await this.#claimed(queries, [{ id: record }])).size > 0) return false;
-    await this.ledger.close(queries, delivery, state, answer, personal);
-    // It may still hold up its session.
-    await this.line.withdraw(queries, id);
+    await this.#close(queries, delivery, settlement, personal);
     return true;
   }
 
@@ -275,7 +269,16 @@ export class UnknownDeliveries {
   ): Promise<void> {
     const work = { ...delivery, content };
     const answer = this.performer.delivered(work, { id, updatedAt });
-    await this.ledger.close(queries, delivery, 'done', answer, this.performer.personal(work));
+    await this.#close(queries, delivery, { state: 'done', answer }, this.performer.personal(work));
+  }
+
+  async #close(
+    queries: Queries,
+    delivery: Delivery,
+    { state, answer }: Settlement,
+    personal: Hold['personal'],
+  ): Promise<void> {
+    await this.ledger.close(queries, delivery, state, answer, personal);
     // It may still hold up its session.
     await this.line.withdraw(queries, delivery.id);
   }
