@@ -27,8 +27,6 @@ interface Held {
   holders: number;
   /** How it looks inside a JSON text. */
   readonly inJson: string;
-  /** A form encodes it as it is, so that it stands here once. */
-  readonly isSameInForm: boolean;
 }
 
 /**
@@ -49,11 +47,7 @@ export class Redactor {
     for (const value of held) {
       const holders = this.#held.get(value)?.holders ?? 0;
       this.#held.delete(value);
-      this.#held.set(value, {
-        holders: holders + 1,
-        inJson: JSON.stringify(value).slice(1, -1),
-        isSameInForm: SAME_IN_FORM.test(value),
-      });
+      this.#held.set(value, { holders: holders + 1, inJson: JSON.stringify(value).slice(1, -1) });
     }
     for (const oldest of [...this.#held.keys()].slice(0, -MOST_HELD)) this.#held.delete(oldest);
     return () => {
@@ -66,12 +60,11 @@ export class Redactor {
   holdForeign(value: string | undefined): () => void {
     if (value === undefined) return NOTHING_HELD;
     const entry = this.#held.get(value);
-    const isHeld = entry?.isSameInForm === true;
-    if (!isHeld && this.#held.size >= MOST_WITH_FOREIGN) return NOTHING_HELD;
-    // Most of them are spelled in one way: nothing to work out for every request.
-    if (!isHeld && !isSpelledInOneWay(value)) return this.hold(value);
-    if (isHeld) entry.holders += 1;
-    else this.#held.set(value, { holders: 1, inJson: value, isSameInForm: true });
+    if (entry === undefined && this.#held.size >= MOST_WITH_FOREIGN) return NOTHING_HELD;
+    // Most of them are: then there is nothing to work out for every request.
+    if (!isSpelledInOneWay(value)) return this.hold(value);
+    if (entry === undefined) this.#held.set(value, { holders: 1, inJson: value });
+    else entry.holders += 1;
     return () => {
       this.#letGo(value);
     };
@@ -119,7 +112,7 @@ export const processRedactor = new Redactor();
 const NOTHING_HELD = (): void => undefined;
 const SAME_IN_FORM = /^[\w.*-]*$/;
 
-/** In JSON and in a form as it is. */
+/** In JSON and in a form as it is, so that it is held once. */
 function isSpelledInOneWay(value: string): boolean {
   return value.length >= SHORTEST && SAME_IN_FORM.test(value);
 }
