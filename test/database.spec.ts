@@ -578,6 +578,10 @@ describe('the service', () => {
     spoil(proxy);
     await until(async () => (await ready(service)) === 503);
     expect(await up(service)).toContain(' 0');
+    expect((await service.create(GOOD)).json).toMatchObject({ outcome: 'not-sent', retryable: true });
+    expect((await service.manage('/metrics')).text).toContain(
+      'nexudus_writes_total{operation="create",outcome="store-unavailable"} 1',
+    );
     proxy.mend();
     await untilReady(service);
     expect(await up(service)).toContain(' 1');

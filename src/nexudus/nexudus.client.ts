@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock/clock.js';
 import { NexudusConfig } from '../config/sections.js';
+import { DatabaseUnavailable } from '../database/database.errors.js';
 import { AppLogger } from '../observability/app-logger.js';
 import { Metrics } from '../observability/metrics.js';
 import { AccessTokenSource } from './access-token.source.js';
@@ -71,7 +72,7 @@ export class NexudusClient {
       this.metrics.writes.inc({ operation, outcome: 'done' });
       return receipt;
     } catch (error) {
-      this.metrics.writes.inc({ operation, outcome: isNexudusError(error) ? error.code : 'internal-error' });
+      this.metrics.writes.inc({ operation, outcome: outcomeOf(error) });
       throw error;
     } finally {
       place?.leave();
@@ -229,6 +230,12 @@ export class NexudusClient {
       'An attempt at Nexudus failed',
     );
   }
+}
+
+/** For the count of writes. */
+function outcomeOf(error: unknown): string {
+  if (isNexudusError(error)) return error.code;
+  return error instanceof DatabaseUnavailable ? 'store-unavailable' : 'internal-error';
 }
 
 function giveBack(slot: Slot): void {

@@ -43,7 +43,9 @@ export class Metrics {
   );
   readonly writes = this.#counter(
     'nexudus_writes_total',
-    'Writes of callers, by what became of them: done, or the code of the failure',
+    'Writes, a delivery each time that its turn came, by what came of it: done, message-rejected, message-not-found, ' +
+      'outcome-unknown, quota-exhausted, access-denied, upstream-unavailable, store-unavailable (the database is away), ' +
+      'write-abandoned (its caller went away before it was sent), or internal-error (a fault of this service)',
     ['operation', 'outcome'],
   );
   readonly tokenRequests = this.#counter(
