@@ -845,6 +845,25 @@ describe('while the database is away', () => {
     expect(sandbox.writes).toHaveLength(1);
   });
 
+  it.each<[string, Record<string, string>]>([
+    ['without a key', {}],
+    ['and its key is free', KEY],
+  ])('a message that was throttled before is not-sent, %s', async (_, headers) => {
+    const url = await postgres.createDatabase();
+    const proxy = await TcpProxy.before(url);
+    proxies.push(proxy);
+    const one = await startReplica(databaseEnvironment(proxy.url), {});
+    const { sandbox } = one;
+    sandbox.next({ kind: 'throttle', retryAfter: '1' });
+    const answer = one.create(MESSAGE, headers);
+    await until(() => one.rawLog.some((line) => line.includes('An attempt at Nexudus failed')));
+    proxy.cut();
+    expect(await answer).toMatchObject({ status: 503, json: { outcome: 'not-sent', retryable: true } });
+    proxy.mend();
+    await until(async () => (await one.create(MESSAGE, headers)).status === 201);
+    expect(sandbox.writes.filter(({ executed }) => executed)).toHaveLength(1);
+  });
+
   it('so is its key where the message was given up as unknown meanwhile', async () => {
     const { two, answer, proxy, sandbox, sql } = await startCut(KEY);
     // Nobody finds it out by looking.

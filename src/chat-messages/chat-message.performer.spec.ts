@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { AccessDenied } from '../nexudus/nexudus.errors.js';
+import { AccessDenied, StoreUnavailable } from '../nexudus/nexudus.errors.js';
 import type { ProblemResponder } from '../problem-details/problem.responder.js';
 import { ChatMessagePerformer } from './chat-message.performer.js';
 import type { ChatMessagesService } from './chat-messages.service.js';
@@ -27,4 +27,14 @@ describe('a delivery that could not be sent', () => {
     expect(failure).toMatchObject({ outcome: 'not-sent', retryAfterMs: 1_000, concernsAll: true });
     expect(failure.ifBlocked?.problem).toBe(problem);
   });
+
+  it.each(['unreachable', 'taken-over'] as const)(
+    'waits for its next turn where the store allows no further attempt: %s',
+    (reason) => {
+      const responder = { textFor: () => '' } as unknown as ProblemResponder;
+      const performer = new ChatMessagePerformer({} as ChatMessagesService, responder);
+      const failure = performer.failed(new StoreUnavailable(reason), WORK, 2);
+      expect(failure).toMatchObject({ outcome: 'not-sent', concernsAll: false, ifBlocked: undefined });
+    },
+  );
 });

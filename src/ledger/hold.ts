@@ -2,7 +2,7 @@ import type { Clock } from '../clock/clock.js';
 import { DatabaseUnavailable } from '../database/database.errors.js';
 import type { Queries } from '../database/database.js';
 import type { WorkJournal, WorkRecord } from '../idempotency/idempotency.store.js';
-import { Problem } from '../problem-details/problem.js';
+import { StoreUnavailable } from '../nexudus/nexudus.errors.js';
 import type { Delivery } from './delivery.js';
 
 /** What of a row its holder knows. */
@@ -51,7 +51,7 @@ export class Hold implements WorkJournal {
     return this.clock.nowMs() < this.#heldUntilMs;
   }
 
-  /** @throws Problem `upstream-unavailable`: nothing may be sent */
+  /** @throws StoreUnavailable nothing may be sent */
   async sending(): Promise<void> {
     const sinceMs = this.clock.nowMs();
     const rows = await this.database
@@ -63,10 +63,10 @@ export class Hold implements WorkJournal {
       )
       .catch((error: unknown) => {
         throw error instanceof DatabaseUnavailable
-          ? notSent('The store of this service cannot be reached.', error)
+          ? new StoreUnavailable('unreachable', { cause: error })
           : error;
       });
-    if (rows.length === 0) throw notSent('This instance was held up, and another one has taken over.');
+    if (rows.length === 0) throw new StoreUnavailable('taken-over');
     this.#heldUntilMs = sinceMs + this.#leaseMs;
     this.changed(this.id);
   }
@@ -96,12 +96,4 @@ export class Hold implements WorkJournal {
     this.#heldUntilMs = rows.length > 0 ? sinceMs + leaseMs : -Infinity;
     return rows.length > 0;
   }
-}
-
-function notSent(why: string, cause?: unknown): Problem {
-  return new Problem(
-    'upstream-unavailable',
-    { detail: `${why} The message was not sent.`, retryAfterMs: 1_000 },
-    { cause },
-  );
 }

@@ -8,7 +8,7 @@ import { AccessTokenSource } from './access-token.source.js';
 import { AccountRefusals } from './account.refusals.js';
 import { Circuit } from './circuit.js';
 import { readWriteResult, type Verdict, type WriteOperation } from './envelope.js';
-import { isNexudusError, OutcomeUnknown } from './nexudus.errors.js';
+import { isNexudusError, OutcomeUnknown, StoreUnavailable } from './nexudus.errors.js';
 import { MESSAGES_PATH, MessageReader } from './message.reader.js';
 import { callEnd } from './paced-call.js';
 import type { Place, Slot } from './pacer.js';
@@ -72,8 +72,12 @@ export class NexudusClient {
       this.metrics.writes.inc({ operation, outcome: 'done' });
       return receipt;
     } catch (error) {
-      this.metrics.writes.inc({ operation, outcome: outcomeOf(error) });
-      throw error;
+      const failure = fromStore(error);
+      this.metrics.writes.inc({
+        operation,
+        outcome: isNexudusError(failure) ? failure.code : 'internal-error',
+      });
+      throw failure;
     } finally {
       place?.leave();
     }
@@ -232,10 +236,9 @@ export class NexudusClient {
   }
 }
 
-/** For the count of writes. */
-function outcomeOf(error: unknown): string {
-  if (isNexudusError(error)) return error.code;
-  return error instanceof DatabaseUnavailable ? 'store-unavailable' : 'internal-error';
+/** That the database is away is thrown only where no attempt may have run: else `OutcomeUnknown` is. */
+function fromStore(error: unknown): unknown {
+  return error instanceof DatabaseUnavailable ? new StoreUnavailable('unreachable', { cause: error }) : error;
 }
 
 function giveBack(slot: Slot): void {

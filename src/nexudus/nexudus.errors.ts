@@ -9,6 +9,7 @@ export type NexudusError =
   | QuotaExhausted
   | AccessDenied
   | UpstreamUnavailable
+  | StoreUnavailable
   | WriteAbandoned;
 
 /** One fault that Nexudus found in a message. */
@@ -110,6 +111,22 @@ export class UpstreamUnavailable extends Error {
   }
 }
 
+/**
+ * What replicas share, the quota or the ledger, cannot be asked before an attempt, or another replica has taken the
+ * write over. This attempt sent nothing.
+ */
+export class StoreUnavailable extends Error {
+  override readonly name = 'StoreUnavailable';
+  readonly code = 'store-unavailable';
+
+  constructor(
+    readonly reason: 'unreachable' | 'taken-over',
+    options?: ErrorOptions,
+  ) {
+    super(`The store allows no attempt: ${reason}`, options);
+  }
+}
+
 /** The caller went away before its message was sent. Nothing was sent, and nobody waits for an answer. */
 export class WriteAbandoned extends Error {
   override readonly name = 'WriteAbandoned';
@@ -127,6 +144,7 @@ const FAMILY = [
   QuotaExhausted,
   AccessDenied,
   UpstreamUnavailable,
+  StoreUnavailable,
   WriteAbandoned,
 ] as const;
 

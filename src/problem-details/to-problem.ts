@@ -84,6 +84,11 @@ function fromNexudus(failure: NexudusError): Problem {
         detail: UNAVAILABLE[failure.reason],
         retryAfterMs: failure.retryAfterMs,
       });
+    case 'store-unavailable':
+      return new Problem('upstream-unavailable', {
+        detail: STORE_UNAVAILABLE[failure.reason],
+        retryAfterMs: 1_000,
+      });
     case 'write-abandoned':
       // Nobody reads it, save the log.
       return new Problem('shutting-down', { detail: failure.message, retryAfterMs: 1_000 });
@@ -100,6 +105,11 @@ const UNKNOWN = {
   'connection-lost': 'The connection to Nexudus was lost before it answered.',
   'server-error': 'Nexudus answered with an error of its own.',
   'unusable-answer': 'Nexudus answered with something that tells nothing about the message.',
+} as const;
+
+const STORE_UNAVAILABLE = {
+  unreachable: 'The store of this service cannot be reached. The message was not sent.',
+  'taken-over': 'This instance was held up, and another one has taken over. The message was not sent.',
 } as const;
 
 const UNAVAILABLE = {
