@@ -519,6 +519,25 @@ describe('a write with a key', () => {
     await one.when(second, 'done');
     expect(sandbox.writes).toHaveLength(2);
   });
+
+  it('is not sent when too little is left for it by the time that it is written down', async () => {
+    const { one, sandbox, sql } = await start();
+    sandbox.next({ kind: 'hold' });
+    const former = one.create(MESSAGE);
+    await sandbox.waitForCall(({ method, path }) => method === 'POST' && path.endsWith('messages'));
+    const askedAtMs = Date.now();
+    const answer = one.create(MESSAGE, { 'idempotency-key': 'k', prefer: 'wait=2' });
+    await until(async () => (await sql("select 1 from bff.delivery where state = 'accepted'")).length === 1);
+    await sql('begin');
+    await sql('select 1 from bff.delivery for update');
+    sandbox.release();
+    expect((await former).status).toBe(201);
+    // A quarter of the wait has to be left for an attempt.
+    await until(() => Date.now() - askedAtMs > 1_600);
+    await sql('commit');
+    expect((await answer).json).toMatchObject({ outcome: 'not-sent', retryable: true });
+    expect(sandbox.writes).toHaveLength(1);
+  });
 });
 
 describe('deliveries', () => {

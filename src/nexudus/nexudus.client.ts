@@ -172,7 +172,9 @@ export class NexudusClient {
       body,
       timeoutMs: Math.min(this.config.attemptTimeoutMs, remainingMs),
       startWithinMs: remainingMs - deadline.minimumAttemptMs,
-      isWanted: () => !abandoned.aborted && slot.isHeld !== false && journal?.isHeld !== false,
+      // Its slot, and what was written down before it, may have come late.
+      isWanted: () =>
+        !abandoned.aborted && slot.isHeld !== false && journal?.isHeld !== false && deadline.allowsAttempt(),
       span,
       resendCount: effort.attempts - 1,
     });
