@@ -436,6 +436,14 @@ describe('migrations', () => {
 });
 
 describe('announcements', () => {
+  const announcing =
+    (sender: pg.Client, { statement }: Announcements, heard: readonly (string | undefined)[]) =>
+    (text: string): Promise<void> =>
+      until(async () => {
+        await sender.query(statement, ['turn', text]);
+        return heard.includes(text);
+      });
+
   it('arrive, also after their connection was reset, and after it went silent', async () => {
     const url = await postgres.createDatabase();
     const proxy = await proxyBefore(url);
@@ -448,11 +456,7 @@ describe('announcements', () => {
     announcements.on('turn', (text) => heard.push(text));
     announcements.start();
     const other = await outside(url);
-    const announceUntilHeard = (text: string): Promise<void> =>
-      until(async () => {
-        await other.query(announcements.statement, ['turn', text]);
-        return heard.includes(text);
-      });
+    const announceUntilHeard = announcing(other, announcements, heard);
     await announceUntilHeard('first');
     expect(proxy.connections).toBe(1);
     proxy.resetAll();
@@ -492,15 +496,13 @@ describe('announcements', () => {
         )
       ).rows;
     announcements.start();
-    await until(() => heard.length > 0);
+    const announceUntilHeard = announcing(other, announcements, heard);
+    await announceUntilHeard('before');
     expect(await listeners()).toEqual([{ usename: 'postgres' }]);
     current = url.replace('postgres:postgres', 'listener:listener');
     hurried.aheadMs = 10 * 60_000;
     await until(async () => isDeepStrictEqual(await listeners(), [{ usename: 'listener' }]));
-    await until(async () => {
-      await other.query(announcements.statement, ['turn', 'text']);
-      return heard.includes('text');
-    });
+    await announceUntilHeard('after');
   });
 
   it('that get lost do not matter: everybody looks from time to time', async () => {
