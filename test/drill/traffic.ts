@@ -8,6 +8,8 @@ import { CALLERS, keyOf, type World } from './world.js';
 /** Longer than any replica lets a caller wait. */
 const LONGEST_PATIENCE_MS = 8_000;
 const SHORTEST_PATIENCE_MS = 1_500;
+/** A replica that has only just begun, or whose way to the database was cut, needs some time to find it. */
+const AWAY_FOR_MS = 10_000;
 const BUSINESS = 1;
 
 /** What Nexudus is to do with a message, as words in its text, and how often. */
@@ -88,16 +90,19 @@ export class Traffic {
   /** Asks what became of a delivery. */
   async follow(message: Message, prng: Prng): Promise<void> {
     const id = deliveryIdOf(message);
-    const replica = this.#any(prng);
-    if (id === undefined || replica === undefined) return;
-    message.followed = await this.#call(replica, message, 'GET', `/v1/deliveries/${id}`);
+    if (id === undefined) return;
+    const page = (replica: Replica): Promise<Request> =>
+      this.#call(replica, message, 'GET', `/v1/deliveries/${id}`);
+    const followed = await this.#heard(prng, page);
+    if (followed !== undefined) message.followed = followed;
   }
 
   /** Asks once more, with the same key: the answer must be the same, and nothing be written. */
   async repeat(message: Message, prng: Prng): Promise<void> {
-    const replica = this.#any(prng);
-    if (replica === undefined) return;
-    message.repeated = await this.#write(replica, message, LONGEST_PATIENCE_MS, '');
+    const write = (replica: Replica): Promise<Request> =>
+      this.#write(replica, message, LONGEST_PATIENCE_MS, '');
+    const repeated = await this.#heard(prng, write);
+    if (repeated !== undefined) message.repeated = repeated;
   }
 
   async #client(role: Role, number: number): Promise<void> {
@@ -134,6 +139,20 @@ export class Traffic {
     const replica = this.#any(prng);
     if (id === undefined || replica === undefined) return;
     message.cancel = await this.#call(replica, message, 'DELETE', `/v1/deliveries/${id}`);
+  }
+
+  /** Asks any replica, and again while the one that is asked has no way to the database: the last answer. */
+  async #heard(prng: Prng, ask: (replica: Replica) => Promise<Request>): Promise<Request | undefined> {
+    const beganAtMs = Date.now();
+    for (;;) {
+      const replica = this.#any(prng);
+      if (replica === undefined) return undefined;
+      const sent = await ask(replica);
+      const isAway = sent.answer?.status === 503 && Date.now() < beganAtMs + AWAY_FOR_MS;
+      // Whatever came of the first one counts, too.
+      if (!isAway) return { ...sent, atMs: beganAtMs };
+      await delay(200);
+    }
   }
 
   async #write(replica: Replica, message: Message, patienceMs: number, wait: string): Promise<Request> {
