@@ -40,6 +40,8 @@ const ROLES: readonly Role[] = [
  * accepted meanwhile has to be sent, eight a second.
  */
 const SETTLED_WITHIN_MS = 60_000;
+/** A caller does not wait for the ledger: what it hears may be written there later. */
+const WRITTEN_WITHIN_MS = 15_000;
 
 /** Lets replicas work while they are killed, frozen and cut off, and looks whether all promises were kept. */
 export async function drill(ground: Ground, plan: DrillPlan): Promise<DrillResult> {
@@ -55,19 +57,18 @@ export async function drill(ground: Ground, plan: DrillPlan): Promise<DrillResul
     traffic.stop();
     for (const { replica } of world.seats) await replica?.ready();
     await handedOver;
-    let settled = await world.ledger();
-    while (Date.now() < giveUpAtMs && !settled.every(isSettled)) {
-      await delay(250);
-      settled = await world.ledger();
-    }
+    const settled = await settledLedger(world, giveUpAtMs);
     const settledAfterMs = Date.now() - overAtMs;
     await lookBack(traffic, prng.fork('look back'));
+    // What was unknown may be sent again at any time, and nobody waits for that.
+    const sought = new Set(settled.filter(({ state }) => state === 'unknown').map(({ id }) => id));
+    const ledger = await settledLedger(world, Date.now() + WRITTEN_WITHIN_MS, sought);
     const history: History = {
       messages: traffic.messages,
       calls: world.sandbox.calls,
       records: world.sandbox.messages,
       settled,
-      ledger: await world.ledger(),
+      ledger,
       disturbances: world.disturbances,
       scriptedThrottles: 0,
     };
@@ -75,6 +76,23 @@ export async function drill(ground: Ground, plan: DrillPlan): Promise<DrillResul
   } finally {
     await traffic.close();
     await world.end();
+  }
+}
+
+/**
+ * The ledger when nothing in it is open, or it is time to give that up.
+ *
+ * @param leftOut deliveries that may be open
+ */
+async function settledLedger(
+  world: World,
+  untilMs: number,
+  leftOut: ReadonlySet<string> = new Set(),
+): Promise<LedgerRow[]> {
+  for (;;) {
+    const ledger = await world.ledger();
+    if (Date.now() >= untilMs || ledger.every((row) => isSettled(row) || leftOut.has(row.id))) return ledger;
+    await delay(250);
   }
 }
 
