@@ -112,6 +112,20 @@ describe('a history in which every promise was kept', () => {
       },
     ],
     [
+      'one is sent again after a later one of its session, since it was unknown and is missing',
+      {
+        messages: [
+          message('two', [accepted(1, 'd2')], { mode: 'async' }),
+          message('one', [accepted(20, 'd1')], { mode: 'async' }),
+        ],
+        calls: [call(21, 'one'), call(99, 'two')],
+        settled: [row('d2', 'unknown'), row('d1', 'done')],
+        ledger: [row('d2', 'sending', { attempts: 2, settledAtMs: undefined }), row('d1', 'done')],
+        // After the client of the first one has heard of it.
+        disturbances: [{ replica: 'a1', what: 'SIGKILL', atMs: 15, untilMs: 15 }],
+      },
+    ],
+    [
       'one without a key was not heard of again',
       { messages: [message('one', [unheard(1)])], calls: [call(2, 'one')] },
     ],

@@ -251,7 +251,9 @@ class Checker {
 
   #wasDisturbedIn(message: Message): boolean {
     const fromMs = message.requests[0]?.atMs ?? 0;
-    const toMs = this.#rowOf(message)?.settledAtMs ?? message.requests.at(-1)?.endedAtMs ?? Infinity;
+    const row = this.#rowOf(message);
+    // One that is in the ledger lasts until it is settled there, whatever its client has heard.
+    const toMs = (row ? row.settledAtMs : message.requests.at(-1)?.endedAtMs) ?? Infinity;
     return this.history.disturbances.some(({ atMs, untilMs }) => untilMs >= fromMs && atMs <= toMs);
   }
 
