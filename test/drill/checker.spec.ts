@@ -90,6 +90,13 @@ describe('a history in which every promise was kept', () => {
       },
     ],
     [
+      'one is unknown, since nobody read its answer when the wait of its caller was over',
+      {
+        messages: [message('one', [{ ...problem(1, 504, 'unknown', 'upstream-timeout'), endedAtMs: 6_001 }])],
+        calls: [call(3_001, 'one')],
+      },
+    ],
+    [
       'one was unknown when all was settled, and is found out after its page was read',
       {
         messages: [
@@ -242,6 +249,22 @@ describe('a promise that was not kept is noticed', () => {
       {
         messages: [message('one', [{ ...problem(1, 502, 'unknown'), endedAtMs: 6_001 }])],
         calls: [call(3_000, 'one', { status: 'none' })],
+      },
+    ],
+    [
+      'unknown is honest',
+      'unknown though it was answered at the last moment',
+      {
+        messages: [message('one', [{ ...problem(1, 502, 'unknown'), endedAtMs: 6_001 }])],
+        calls: [call(3_001, 'one')],
+      },
+    ],
+    [
+      'unknown is honest',
+      'timed out though there was time enough to read the answer',
+      {
+        messages: [message('one', [{ ...problem(1, 504, 'unknown', 'upstream-timeout'), endedAtMs: 6_001 }])],
+        calls: [call(3_000, 'one')],
       },
     ],
     [

@@ -1,5 +1,12 @@
 import { groupBy } from './groups.js';
-import { deliveryIdOf, type History, type LedgerRow, type Message, type Request } from './history.js';
+import {
+  type Answer,
+  deliveryIdOf,
+  type History,
+  type LedgerRow,
+  type Message,
+  type Request,
+} from './history.js';
 
 /** A promise that was not kept. */
 export interface Fault {
@@ -214,8 +221,7 @@ class Checker {
     if (outcome === 'rejected' || outcome === 'unknown') return outcome;
     // One that was not heard, or still ran, may have written it, whatever the next one says.
     const isSure = answers.every(
-      (answer) =>
-        answer?.body['outcome'] === 'not-sent' && !String(answer.body['type']).endsWith('key-in-use'),
+      (answer) => answer?.body['outcome'] === 'not-sent' && slugOf(answer) !== 'idempotency-key-in-use',
     );
     return isSure && message.key === undefined ? 'not-sent' : 'unheard';
   }
@@ -230,9 +236,11 @@ class Checker {
     );
   }
 
-  /** It was sent so late that its caller's wait was over before the answer. */
+  /** It was sent so late that its caller's wait was over before the answer, or before anybody read it. */
   #wasCutShort({ mode, requests, content }: Message): boolean {
-    const unheard = (this.#calls.get(content) ?? []).filter(({ status }) => status === 'none');
+    const isTimeOut = requests.some(({ answer }) => slugOf(answer) === 'upstream-timeout');
+    const calls = this.#calls.get(content) ?? [];
+    const unheard = calls.filter(({ status }) => isTimeOut || status === 'none');
     const isLateIn = ({ atMs, endedAtMs = Infinity }: Request): boolean =>
       unheard.some(({ receivedAtMs }) => receivedAtMs >= atMs + LATE_MS && receivedAtMs <= endedAtMs);
     return mode === 'sync' && requests.some(isLateIn);
@@ -270,6 +278,12 @@ class Checker {
   #fault(promise: Fault['promise'], what: string, message?: Message): void {
     this.#faults.push({ promise, what, content: message?.content });
   }
+}
+
+/** Of the problem that it says. */
+function slugOf(answer: Answer | undefined): string | undefined {
+  const type = answer?.body['type'];
+  return typeof type === 'string' ? type.split('/').at(-1) : undefined;
 }
 
 function contentOf(json: unknown): string {
