@@ -20,6 +20,8 @@ export interface Chaos {
 export class RandomChaos implements Chaos {
   readonly #acts: Promise<void>[] = [];
   #isOn = true;
+  /** A second 401 in a row would have the account taken for refused, and for a minute nothing is sent then. */
+  #hasRevoked = false;
 
   constructor(
     private readonly world: World,
@@ -57,7 +59,10 @@ export class RandomChaos implements Chaos {
       seat.proxy.resetAll();
     } else if (act < 0.85) await this.#silence(seat, replica, 'both', prng.between(300, 7_000));
     else if (act < 0.95) await this.#silence(seat, replica, 'answers', prng.between(300, 3_000));
-    else world.sandbox.revokeAccessTokens();
+    else if (!this.#hasRevoked) {
+      this.#hasRevoked = true;
+      world.sandbox.revokeAccessTokens();
+    }
   }
 
   #freezeMs(): number {
