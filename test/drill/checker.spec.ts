@@ -133,6 +133,34 @@ describe('a history in which every promise was kept', () => {
       },
     ],
     [
+      'one was answered before that was written down, its replica was killed, and a repeat finds it unknown',
+      {
+        messages: [
+          message('one', [{ ...created(1, 1), endedAtMs: 1_005 }], {
+            key: 'k',
+            repeated: problem(2_000, 502, 'unknown'),
+          }),
+        ],
+        calls: [call(2, 'one')],
+        disturbances: [{ replica: 'a1', what: 'SIGKILL', atMs: 1_010, untilMs: 1_010 }],
+      },
+    ],
+    [
+      'a replace was answered before that was written down, its replica was killed, and a repeat is sent',
+      {
+        messages: [
+          message('one', [{ ...created(1, 1), endedAtMs: 1_005 }], {
+            operation: 'replace',
+            key: 'k',
+            repeated: request(2_000, 200, { id: 1, updatedAt: 'later' }),
+          }),
+          message('two', [created(1_100, 1)], { operation: 'replace' }),
+        ],
+        calls: [call(2, 'one'), call(1_101, 'two'), call(2_001, 'one')],
+        disturbances: [{ replica: 'a1', what: 'SIGKILL', atMs: 1_010, untilMs: 1_010 }],
+      },
+    ],
+    [
       'one without a key was not heard of again',
       { messages: [message('one', [unheard(1)])], calls: [call(2, 'one')] },
     ],
@@ -329,6 +357,30 @@ describe('a promise that was not kept is noticed', () => {
       {
         messages: [message('one', [created(1, 1)], { key: 'k', repeated: problem(9, 502, 'unknown') })],
         calls: [call(1, 'one')],
+      },
+    ],
+    [
+      'same key, same answer',
+      'done, and unknown when it is asked again, though there was time to write it down',
+      {
+        messages: [message('one', [created(1, 1)], { key: 'k', repeated: problem(90, 502, 'unknown') })],
+        calls: [call(1, 'one')],
+        disturbances: [{ replica: 'a1', what: 'SIGKILL', atMs: 20, untilMs: 20 }],
+      },
+    ],
+    [
+      'nothing twice',
+      'a replace that another replica was killed after is sent by a repeat',
+      {
+        messages: [
+          message('one', [{ ...created(1, 1), endedAtMs: 1_005 }], {
+            operation: 'replace',
+            key: 'k',
+            repeated: created(2_000, 1),
+          }),
+        ],
+        calls: [call(2, 'one'), call(2_001, 'one')],
+        disturbances: [{ replica: 'b1', what: 'SIGKILL', atMs: 1_010, untilMs: 1_010 }],
       },
     ],
     [

@@ -43,6 +43,8 @@ const OPEN: ReadonlySet<string> = new Set(['accepted', 'sending', 'unknown']);
 const NO_ANSWER = /sandbox:(lost|dropped|truncated)/;
 /** Of the six seconds of a caller: after that too little may be left for an answer, on a machine that is busy. */
 const LATE_MS = 3_000;
+/** For so long an answer waits until it is in the ledger; a little less, since clocks are set. */
+const WRITTEN_WITHIN_MS = 900;
 
 /** Compares what clients heard, what the ledger says and what Nexudus got. A pure function of the history. */
 export function check(history: History): Fault[] {
@@ -119,7 +121,9 @@ class Checker {
   /** All answers to one key say the same. */
   #answers(message: Message): void {
     const { requests, repeated, followed } = message;
-    const answers = [...requests, ...(repeated ? [repeated] : [])].flatMap(({ answer }) =>
+    // A replace that is forgotten is written anew, and answered as that.
+    const isNew = message.operation === 'replace' && this.#mayBeForgotten(message);
+    const answers = [...requests, ...(repeated && !isNew ? [repeated] : [])].flatMap(({ answer }) =>
       answer !== undefined && answer.status < 300 && answer.status !== 202 ? [answer] : [],
     );
     for (const answer of answers) {
@@ -133,13 +137,11 @@ class Checker {
     }
     const fate = this.#fateOf(message);
     const again = repeated?.answer;
-    // An answer does not wait for the ledger: who was killed after it, and before it was written, leaves an unknown one.
-    const mayBeUnknown = again?.body['outcome'] === 'unknown' && this.#wasDisturbedIn(message);
-    if (again !== undefined && fate === 'done' && again.status >= 300 && !mayBeUnknown) {
+    const mayBeUnknown = again?.body['outcome'] === 'unknown' && this.#mayBeForgotten(message);
+    if (again !== undefined && fate === 'done' && again.status >= 300 && !mayBeUnknown && !isNew) {
       this.#fault('same key, same answer', `done, and a repeat is answered ${again.status}`, message);
     }
-    const calls = this.#calls.get(message.content) ?? [];
-    if (fate === 'done' && repeated && calls.some(({ receivedAtMs }) => receivedAtMs > repeated.atMs)) {
+    if (fate === 'done' && !isNew && this.#sentByRepeat(message).length > 0) {
       this.#fault('nothing twice', 'done, and a repeat is sent', message);
     }
     const state = followed?.answer?.body['state'];
@@ -166,9 +168,12 @@ class Checker {
     );
     for (const [order, messages] of groupBy(confirmed, (message) => message.order)) {
       const places = new Map(messages.map((message, place) => [message.content, place]));
+      const anew = new Set(
+        messages.flatMap((message) => (this.#mayBeForgotten(message) ? this.#sentByRepeat(message) : [])),
+      );
       let last = -1;
-      for (const { json, executed } of this.history.calls) {
-        const place = executed ? places.get(contentOf(json)) : undefined;
+      for (const call of this.history.calls) {
+        const place = call.executed && !anew.has(call) ? places.get(contentOf(call.json)) : undefined;
         if (place === undefined) continue;
         if (place < last) {
           const overtaking = messages[last]?.content ?? '';
@@ -255,6 +260,28 @@ class Checker {
     const wasSentAgain = message.operation === 'create' && row !== undefined && row.attempts > 1;
     const mayHaveBeenUnknown = NO_ANSWER.test(message.content) || this.#wasDisturbedIn(message);
     return !(wasSentAgain && mayHaveBeenUnknown);
+  }
+
+  /**
+   * An answer waits for the ledger for some time only. Whose replica came to grief after it, and before it was written,
+   * leaves a create that is unknown, and of a replace nothing.
+   */
+  #mayBeForgotten({ mode, requests, content }: Message): boolean {
+    const last = requests.at(-1);
+    if (mode !== 'sync' || last?.answer === undefined || last.answer.replayed) return false;
+    const { atMs, endedAtMs = atMs, replica } = last;
+    const isAhead = (this.#calls.get(content) ?? []).some(
+      ({ receivedAtMs }) => receivedAtMs >= atMs && receivedAtMs + WRITTEN_WITHIN_MS <= endedAtMs,
+    );
+    return (
+      isAhead && this.history.disturbances.some((one) => one.replica === replica && one.untilMs >= endedAtMs)
+    );
+  }
+
+  /** What Nexudus got of it after its client had asked once more. */
+  #sentByRepeat({ content, repeated }: Message): History['calls'] {
+    const calls = this.#calls.get(content) ?? [];
+    return repeated === undefined ? [] : calls.filter(({ receivedAtMs }) => receivedAtMs > repeated.atMs);
   }
 
   #wasDisturbedIn(message: Message): boolean {
