@@ -13,7 +13,7 @@ import type { Ground } from './world.js';
 let ground: Ground;
 beforeAll(async () => {
   ground = { postgres: await TestPostgres.start(), script: await bundleReplica() };
-}, 60_000);
+});
 afterAll(() => ground.postgres.stop());
 
 /** Something happened at all, and all went well. */
@@ -41,7 +41,7 @@ describe('every promise is kept', () => {
     // Some come only with a throttle or an outage, which not every run has for a replica that is to be killed there.
     if (missed.length > points.length / 4)
       throw new Error(`points that nobody reached: ${missed.join(', ')}`);
-  }, 300_000);
+  }, 600_000);
 
   it.each([1, 2])(
     'at whatever moment replicas are killed, frozen and cut off: seed %i',
@@ -55,6 +55,6 @@ describe('every promise is kept', () => {
         }),
       );
     },
-    180_000,
+    300_000,
   );
 });

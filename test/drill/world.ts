@@ -167,7 +167,9 @@ export class World {
     await this.sandbox.close();
     rmSync(this.#directory, { recursive: true, force: true });
     const { pathname } = new URL(this.databaseUrl);
-    await this.#ask(`drop database if exists ${pathname.slice(1)} with (force)`, '/postgres');
+    const drop = `drop database if exists ${pathname.slice(1)} with (force)`;
+    // To make room. Where a connection does not end in time, it goes with the server.
+    await this.#ask(drop, '/postgres').catch(() => undefined);
   }
 
   async #ask<R extends pg.QueryResultRow>(text: string, database?: string): Promise<pg.QueryResult<R>> {
