@@ -26,9 +26,9 @@ function expectKept(result: DrillResult): void {
 
 describe('every promise is kept', () => {
   it('wherever in a write a replica is killed', async () => {
-    // Who is killed with the lease of the token holds up all others for as long as it lasts: that takes its time, and
-    // is left to the long version.
-    const points = POINTS.filter((point) => !point.includes('token'));
+    // Who is killed with the lease of the token holds up all others for as long as it lasts, and without lost tokens
+    // hardly anything is refused before it is run: both take their time, and are left to the long version.
+    const points = POINTS.filter((point) => !/token|was not sent/.test(point));
     const missed: string[] = [];
     const plans = points.map((point) => ({ point, signal: 'SIGKILL', nth: 1 }) as const);
     const result = await drill(ground, {
@@ -38,7 +38,7 @@ describe('every promise is kept', () => {
       forMs: 0,
     });
     expectKept(result);
-    // Some come only with a throttle or an outage, which not every run has for a replica that is to be killed there.
+    // Some come only by chance to the replica that is to be killed there.
     if (missed.length > points.length / 4)
       throw new Error(`points that nobody reached: ${missed.join(', ')}`);
   }, 600_000);
