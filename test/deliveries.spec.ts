@@ -899,6 +899,33 @@ describe('while the database is away', () => {
     expect(sandbox.writes).toHaveLength(1);
   });
 
+  it.each<[string, (two: Replica) => Promise<unknown>, string]>([
+    [
+      'has taken it over, and was told that nobody knows',
+      async (two) => {
+        const { status, json } = await two.create(MESSAGE, KEY);
+        expect([status, json['outcome']]).toEqual([502, 'unknown']);
+      },
+      'update bff.delivery set lease_until = now()',
+    ],
+    // Between the two steps of that.
+    ['is just about to', () => Promise.resolve(), 'update bff.delivery set fence = fence + 1'],
+  ])('so is its key where somebody who asked again %s', async (_, ask, meanwhile) => {
+    const { two, answer, proxy, sandbox, sql } = await startCut(KEY);
+    // Nobody finds it out by looking.
+    sandbox.always({ kind: 'error-500' }, { on: 'read' });
+    proxy.cut();
+    sandbox.release();
+    const created = await answer;
+    await sql(meanwhile);
+    await ask(two);
+    proxy.mend();
+    await until(async () => (await sql("select id from bff.delivery where state = 'done'")).length === 1);
+    const again = await two.create(MESSAGE, KEY);
+    expect([again.status, again.text]).toEqual([201, created.text]);
+    expect(sandbox.writes).toHaveLength(1);
+  });
+
   it('so is one that was handed over, if somebody waits for it', async () => {
     const { two, answer, proxy, sandbox } = await startCut({ prefer: 'respond-async, wait=20' });
     proxy.cut();

@@ -149,7 +149,7 @@ export class UnknownDeliveries {
    * Writes down what its sender knows of one that was given up as unknown meanwhile: the sender could not say so in
    * time, since it was held up or the database was away.
    *
-   * @returns false where it is not unknown, somebody has gone on with it, or its record is taken for that of another
+   * @returns false where it is not unknown, somebody may have sent it since, or its record is taken for that of another
    */
   async learn(hold: Hold, settlement: Settlement): Promise<boolean> {
     if (settlement.state === 'unknown') return false;
@@ -195,7 +195,7 @@ export class UnknownDeliveries {
   async #learn(queries: Queries, { id, fence, personal }: Hold, settlement: Settlement): Promise<boolean> {
     await queries.query(ONE_CONCLUDES);
     const delivery = await this.ledger.lock(queries, id);
-    if (delivery?.state !== 'unknown' || delivery.fence !== fence + 1) return false;
+    if (delivery === undefined || !isLeftSince(delivery, fence)) return false;
     const record = delivery.operation === 'create' ? resultOf(settlement.answer) : null;
     if (record !== null && (await this.#claimed(queries, [{ id: record }])).size > 0) return false;
     await this.#close(queries, delivery, settlement, personal);
@@ -344,4 +344,15 @@ export class UnknownDeliveries {
       tag: id,
     };
   }
+}
+
+/**
+ * Whether nobody has sent a delivery since its holder of this fence, and nobody says what became of it. Whoever takes
+ * a create over that somebody waited for says that its outcome is unknown, and does not send it: where it may be sent
+ * again, there is no such row any more. What was handed over is sent again in the same row.
+ */
+function isLeftSince({ mode, operation, state, fence }: Delivery, former: number): boolean {
+  if (mode === 'sync' && operation === 'create')
+    return fence > former && (state === 'unknown' || state === 'sending');
+  return fence === former + 1 && state === 'unknown';
 }
