@@ -926,6 +926,32 @@ describe('while the database is away', () => {
     expect(sandbox.writes).toHaveLength(1);
   });
 
+  it('a key whose claim was written, and not confirmed, is free when it is back', async () => {
+    const url = await postgres.createDatabase();
+    const proxy = await TcpProxy.before(url);
+    proxies.push(proxy);
+    const one = await startReplica(databaseEnvironment(proxy.url), {});
+    const two = await startReplica(databaseEnvironment(url), one.sandbox);
+    const sql = await connect(url);
+    const other = await connect(url);
+    await other('begin');
+    await other('lock table bff.delivery in share mode');
+    const answer = one.create(MESSAGE, KEY);
+    const waiting = `select 1 from pg_stat_activity
+      where wait_event_type = 'Lock' and query like 'insert into bff.delivery %'`;
+    await until(async () => (await sql(waiting)).length === 1);
+    proxy.freeze('answers');
+    await other('commit');
+    await until(async () => (await sql('select 1 from bff.delivery')).length === 1);
+    proxy.cut();
+    expect(await answer).toMatchObject({ status: 503, json: { outcome: 'not-sent', retryable: true } });
+    // It is not the end of its lease that frees it.
+    await sql(`update bff.delivery set lease_until = now() + interval '1 day'`);
+    proxy.mend();
+    expect((await whenFree(() => two.create(MESSAGE, KEY))).status).toBe(201);
+    expect(one.sandbox.writes).toHaveLength(1);
+  });
+
   it('so is one that was handed over, if somebody waits for it', async () => {
     const { two, answer, proxy, sandbox } = await startCut({ prefer: 'respond-async, wait=20' });
     proxy.cut();

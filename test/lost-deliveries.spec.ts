@@ -4,6 +4,7 @@ import { SystemClock } from '../src/clock/clock.js';
 import { RequestInterruption } from '../src/clock/interruption.js';
 import { DatabaseUnavailable } from '../src/database/database.errors.js';
 import type { HandOver } from '../src/ledger/deliveries.js';
+import { Ledger } from '../src/ledger/ledger.js';
 import { PgDeliveries } from '../src/ledger/pg.deliveries.js';
 import { TestPostgres, databaseEnvironment } from './support/postgres.js';
 import { TestReplica } from './support/replica.js';
@@ -110,7 +111,7 @@ describe('a delivery whose acceptance got lost', () => {
     };
     const nothing = { changed: () => undefined, deliveriesAccepted: { inc: () => undefined } } as never;
     const deliveries = new PgDeliveries(
-      { database: lossy } as never,
+      new Ledger(lossy as never, nothing, nothing, nothing, nothing, nothing),
       nothing,
       nothing,
       nothing,

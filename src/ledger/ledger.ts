@@ -102,6 +102,34 @@ export class Ledger {
     return row && { expiresAtMs: optionalNumber(row['expires_at_ms']) };
   }
 
+  /**
+   * Finds out whether a row was written whose insertion nobody has confirmed. Whoever comes first has the id: where it
+   * was not, it never will be.
+   *
+   * @returns the mode of what is there now: a row that holds nothing is one that somebody waited for
+   */
+  async forestall(id: string): Promise<Delivery['mode'] | undefined> {
+    const [row] = await this.database.query<{ mode: Delivery['mode'] }>(
+      `insert into bff.delivery (id, mode, caller, operation, state, keep_until)
+       values ($1, 'sync', '', 'create', 'cancelled', now() + interval '1 hour')
+       on conflict (id) do update set id = excluded.id returning mode`,
+      [id],
+    );
+    return row?.mode;
+  }
+
+  /**
+   * Lets go of a row that this replica holds or does not hold: that got lost, and nothing was done under it. Its key is
+   * as if the holder were gone.
+   */
+  async letGo({ id, fence }: { readonly id: string; readonly fence: number }): Promise<void> {
+    await this.forestall(id);
+    await this.database.query(
+      'update bff.delivery set lease_until = now() where id = $1 and fence = $2 and owner = $3',
+      [id, fence, this.owner],
+    );
+  }
+
   /** What stands under a key. */
   findKey(queries: Queries, scope: string): Promise<KeyRow | undefined> {
     return this.#key(queries, scope, '');

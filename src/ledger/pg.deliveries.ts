@@ -160,15 +160,8 @@ export class PgDeliveries extends Deliveries {
     for (let tries = 0; tries < CERTAINTY_TRIES; tries += 1) {
       await this.clock.sleep(CERTAINTY_EVERY_MS);
       try {
-        // Whoever comes first has it: from now on the transaction that was lost cannot end well any more. What is
-        // there may be what an earlier try has put there.
-        const [found] = await this.ledger.database.query<{ mode: string }>(
-          `insert into bff.delivery (id, mode, caller, operation, state, keep_until)
-           values ($1, 'sync', '', 'create', 'cancelled', now() + interval '1 hour')
-           on conflict (id) do update set id = excluded.id returning mode`,
-          [id],
-        );
-        if (found?.mode === 'async') {
+        // What is there may be what an earlier try has put there.
+        if ((await this.ledger.forestall(id)) === 'async') {
           return {
             kind: 'accepted',
             id,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock/clock.js';
+import { DatabaseUnavailable } from '../database/database.errors.js';
 import type { Queries } from '../database/database.js';
 import {
   type Claim,
@@ -37,44 +38,55 @@ export class PgIdempotencyStore extends IdempotencyStore {
     const { ledger } = this;
     const id = randomUUID();
     const sinceMs = this.clock.nowMs();
-    const claimed = (row: Pick<KeyRow, 'id' | 'mode' | 'was_sent'>, fence: number): Claim => ({
-      kind: 'claimed',
-      takenOver: fence > FIRST_FENCE,
-      lease: {
-        scope,
-        token: fence,
-        journal: ledger.hold({
-          id: row.id,
-          mode: row.mode,
-          fence,
-          leaseMs,
-          sinceMs,
-          wasSent: row.was_sent,
-          personal: record?.personal,
-        }),
-      },
-    });
+    let taken: { id: string; fence: number } = { id, fence: FIRST_FENCE };
+    const claimed = (row: Pick<KeyRow, 'id' | 'mode' | 'was_sent'>, fence: number): Claim => {
+      taken = { id: row.id, fence };
+      return {
+        kind: 'claimed',
+        takenOver: fence > FIRST_FENCE,
+        lease: {
+          scope,
+          token: fence,
+          journal: ledger.hold({
+            id: row.id,
+            mode: row.mode,
+            fence,
+            leaseMs,
+            sinceMs,
+            wasSent: row.was_sent,
+            personal: record?.personal,
+          }),
+        },
+      };
+    };
     const entry = { id, mode: 'sync', key: { scope, fingerprint }, record, leaseMs } as const;
     const begin = async (queries: Queries): Promise<Claim | undefined> =>
       (await ledger.insert(queries, entry)) && claimed({ id, mode: 'sync', was_sent: false }, FIRST_FENCE);
-    const begun = await begin(ledger.database);
-    if (begun !== undefined) return begun;
-    // A lock is for whoever changes something: a replay, and one that comes too early, only look.
-    const standing = await ledger.findKey(ledger.database, scope);
-    const known = standing && this.#known(standing, fingerprint, record);
-    if (known !== undefined) return known;
-    return ledger.database.transaction(async (queries) => {
-      for (;;) {
-        const row = await ledger.lockKey(queries, scope);
-        if (row !== undefined && !isFree(row)) {
-          const now = this.#known(row, fingerprint, record);
-          return now ?? claimed(row, await ledger.takeOver(queries, row, leaseMs));
+    try {
+      const begun = await begin(ledger.database);
+      if (begun !== undefined) return begun;
+      // A lock is for whoever changes something: a replay, and one that comes too early, only look.
+      const standing = await ledger.findKey(ledger.database, scope);
+      const known = standing && this.#known(standing, fingerprint, record);
+      if (known !== undefined) return known;
+      return await ledger.database.transaction(async (queries) => {
+        for (;;) {
+          const row = await ledger.lockKey(queries, scope);
+          if (row !== undefined && !isFree(row)) {
+            const now = this.#known(row, fingerprint, record);
+            return now ?? claimed(row, await ledger.takeOver(queries, row, leaseMs));
+          }
+          if (row !== undefined) await ledger.freeKey(queries, row);
+          const again = await begin(queries);
+          if (again !== undefined) return again;
         }
-        if (row !== undefined) await ledger.freeKey(queries, row);
-        const again = await begin(queries);
-        if (again !== undefined) return again;
-      }
-    });
+      });
+    } catch (error) {
+      // Its caller is told that nothing was sent: nobody is to wait for the end of a lease that nobody uses.
+      if (error instanceof DatabaseUnavailable && error.mayHaveCommitted)
+        void this.background.untilDone(() => ledger.letGo(taken));
+      throw error;
+    }
   }
 
   override async renew(lease: Lease, leaseMs: number): Promise<boolean> {
