@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import type { NexudusSandbox, SandboxOptions } from '../src/sandbox/nexudus-sandbox.js';
@@ -1025,6 +1026,77 @@ describe('what is kept in the database', () => {
     await sql('update bff.delivery set keep_until = now()');
     await until(async () => (await one.read(accepted)).status === 404);
     expect(await sql('select * from bff.delivery')).toEqual([]);
+  });
+});
+
+describe('at a replica that lacks a ledger key', () => {
+  const KEY = { 'idempotency-key': 'k' };
+  const isMissing = ({ message }: Record<string, unknown>): boolean =>
+    String(message).startsWith('A ledger key is missing');
+
+  /** In a rotation that has come to one of two replicas: what it closes the other cannot open. */
+  async function startRotation(
+    meanwhile: (one: Replica) => Promise<void> = () => Promise.resolve(),
+  ): Promise<Omit<Fleet, 'sql'>> {
+    const env = databaseEnvironment(await postgres.createDatabase());
+    const keys = `new:${randomBytes(32).toString('base64')},${env['LEDGER_KEYS']}`;
+    const one = await startReplica({ ...env, ...PATIENT, LEDGER_KEYS: keys }, {});
+    const { sandbox } = one;
+    await meanwhile(one);
+    return { one, two: await startReplica(env, sandbox), sandbox };
+  }
+
+  it('a repeat is refused for now: nobody can tell whether it is one, and nothing is sent', async () => {
+    const { one, two, sandbox } = await startRotation();
+    const first = await one.create(MESSAGE, KEY);
+    expect(first.status).toBe(201);
+    for (const body of [MESSAGE, { ...MESSAGE, content: 'other' }]) {
+      for (const headers of [KEY, { ...KEY, ...ASYNC }]) {
+        const refused = await two.create(body, headers);
+        expect([refused.status, refused.json]).toEqual([
+          503,
+          expect.objectContaining({
+            type: '/problems/upstream-unavailable',
+            outcome: 'not-sent',
+            retryable: true,
+          }),
+        ]);
+        expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+      }
+    }
+    expect(two.log.filter(isMissing)).toEqual([expect.objectContaining({ level: 50, missing: 'new' })]);
+    const again = await whenFree(() => one.create(MESSAGE, KEY));
+    expect([again.status, again.text]).toEqual([201, first.text]);
+    expect(sandbox.writes).toHaveLength(1);
+  });
+
+  it('deliveries are listed, found and cancelled, without what cannot be opened', async () => {
+    const session = { ...MESSAGE, sessionId: 7 };
+    const handedOver: Answer[] = [];
+    // Before the other one is there, so that it is not the one that sends them.
+    const { one, two, sandbox } = await startRotation(async (first) => {
+      for (const state of ['done', 'sending', 'accepted']) {
+        if (state === 'sending') first.sandbox.next({ kind: 'hold' });
+        const answer = await first.create(session, ASYNC);
+        await first.when(answer, state);
+        handedOver.unshift(answer);
+      }
+    });
+    const [waiting, held, done] = handedOver as [Answer, Answer, Answer];
+    const { status, json } = await two.list();
+    expect(status).toBe(200);
+    expect(json['deliveries']).toMatchObject([
+      { id: waiting.json['id'], state: 'accepted' },
+      { id: held.json['id'], state: 'sending' },
+      { id: done.json['id'], state: 'done', outcome: 'done' },
+    ]);
+    const shown = await two.read(done);
+    expect([shown.status, shown.json['outcome'], shown.json['message']]).toEqual([200, 'done', undefined]);
+    expect((await two.manage('/ops/deliveries?state=sending')).json['deliveries']).toHaveLength(1);
+    expect((await two.cancel(waiting)).json['state']).toBe('cancelled');
+    expect(two.log.filter(isMissing)).toHaveLength(1);
+    sandbox.release();
+    expect(await one.when(held, 'done')).toMatchObject({ message: session });
   });
 });
 

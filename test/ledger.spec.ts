@@ -61,6 +61,7 @@ async function openBooks(url?: string): Promise<Books> {
       backlogLimitPerCaller: 10,
       tagSystemId: false,
     },
+    log,
   );
   return {
     database,

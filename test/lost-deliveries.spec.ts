@@ -111,7 +111,7 @@ describe('a delivery whose acceptance got lost', () => {
     };
     const nothing = { changed: () => undefined, deliveriesAccepted: { inc: () => undefined } } as never;
     const deliveries = new PgDeliveries(
-      new Ledger(lossy as never, nothing, nothing, nothing, nothing, nothing),
+      new Ledger(lossy as never, nothing, nothing, nothing, nothing, nothing, nothing),
       nothing,
       nothing,
       nothing,

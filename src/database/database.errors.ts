@@ -11,6 +11,16 @@ export class DatabaseUnavailable extends Error {
   }
 }
 
+/** Something in the database was closed with a ledger key that this process has not, or not yet. */
+export class LedgerKeyMissing extends Error {
+  override readonly name = 'LedgerKeyMissing';
+
+  /** @param keyId of the key */
+  constructor(readonly keyId: string) {
+    super(`The ledger key ${JSON.stringify(keyId)} is not there`);
+  }
+}
+
 /** The settings name a file that does not hold what it must. */
 export class DatabaseSettingsUnusable extends Error {
   override readonly name = 'DatabaseSettingsUnusable';

@@ -68,3 +68,18 @@ describe('a name', () => {
     expect(name).toMatch(/^[\w-]{43}$/);
   });
 });
+
+describe('a mark', () => {
+  const mark = new Sealer([NEW, OLD]).mark('reception');
+
+  it('tells one text from another wherever its key is, first or not', () => {
+    for (const sealer of [new Sealer([NEW]), new Sealer([OLD, NEW])]) {
+      expect(sealer.isMarkOf(mark, 'reception')).toBe(true);
+      expect(sealer.isMarkOf(mark, 'receptio')).toBe(false);
+    }
+  });
+
+  it('tells nothing elsewhere, but which key it takes', () => {
+    expect(() => new Sealer([OLD]).isMarkOf(mark, 'reception')).toThrow('"new"');
+  });
+});

@@ -1,10 +1,13 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import type { LedgerKey } from '../config/ledger-keys.js';
+import { LedgerKeyMissing } from './database.errors.js';
 
 const CIPHER = 'aes-256-gcm';
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
+/** In no id of a key. */
+const MARK_SEPARATOR = ':';
 
 /** What is made of one ledger key: one key for each purpose (NIST SP 800-57 part 1, section 5.2). */
 interface DerivedKey {
@@ -42,12 +45,13 @@ export class Sealer {
     return Buffer.concat([Buffer.of(name.length), name, nonce, cipher.getAuthTag(), sealed]);
   }
 
-  /** @throws Error when its key is not there, it belongs elsewhere, or somebody changed it */
+  /**
+   * @throws LedgerKeyMissing
+   * @throws Error when it belongs elsewhere, or somebody changed it
+   */
   open(sealed: Buffer, place: string): string {
     const nonceAt = 1 + (sealed[0] ?? 0);
-    const id = sealed.subarray(1, nonceAt).toString();
-    const key = this.#keys.find((candidate) => candidate.id === id);
-    if (key === undefined) throw new Error('the ledger key that closed this is not there');
+    const key = this.#key(sealed.subarray(1, nonceAt).toString());
     const tagAt = nonceAt + NONCE_BYTES;
     const textAt = tagAt + TAG_BYTES;
     const decipher = createDecipheriv(CIPHER, key.forSealing, sealed.subarray(nonceAt, tagAt), {
@@ -60,8 +64,30 @@ export class Sealer {
 
   /** The same text as the same name in every replica, and nobody can guess the text from it. One for each key. */
   names(text: string): string[] {
-    return this.#keys.map(({ forNames }) => createHmac('sha256', forNames).update(text).digest('base64url'));
+    return this.#keys.map((key) => nameUnder(key, text));
   }
+
+  /** One name, which says under what key it was given: whether another text is the same can be told with that alone. */
+  mark(text: string): string {
+    const [key = missing()] = this.#keys;
+    return `${key.id}${MARK_SEPARATOR}${nameUnder(key, text)}`;
+  }
+
+  /** @throws LedgerKeyMissing when nobody can tell here */
+  isMarkOf(mark: string, text: string): boolean {
+    const [id = '', name] = mark.split(MARK_SEPARATOR);
+    return nameUnder(this.#key(id), text) === name;
+  }
+
+  #key(id: string): DerivedKey {
+    const key = this.#keys.find((candidate) => candidate.id === id);
+    if (key === undefined) throw new LedgerKeyMissing(id);
+    return key;
+  }
+}
+
+function nameUnder({ forNames }: DerivedKey, text: string): string {
+  return createHmac('sha256', forNames).update(text).digest('base64url');
 }
 
 function derived({ id, secret }: LedgerKey): DerivedKey {

@@ -58,7 +58,7 @@ export class Followers {
   async of(queries: Queries, id: string): Promise<Delivery[]> {
     const rows = await queries.query(`select ${DELIVERY_COLUMNS} ${FOLLOWERS}`, [id]);
     // One that cannot be opened ends like the others: what became of them must not get lost for it.
-    return rows.map((row) => this.ledger.readWhatOpens(row, () => undefined));
+    return rows.map((row) => this.ledger.readWhatOpens(row));
   }
 
   /**

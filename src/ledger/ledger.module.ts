@@ -63,7 +63,7 @@ export class LedgerModule implements BeforeApplicationShutdown, OnApplicationShu
         },
         {
           provide: Ledger,
-          inject: [Database, Sealer, Settlements, Clock, IdempotencyConfig, DeliveriesConfig],
+          inject: [Database, Sealer, Settlements, Clock, IdempotencyConfig, DeliveriesConfig, AppLogger],
           useFactory: (...parts: ConstructorParameters<typeof Ledger>) => new Ledger(...parts),
         },
         {

@@ -1,9 +1,11 @@
 import { hash, randomUUID } from 'node:crypto';
 import type { Clock } from '../clock/clock.js';
 import type { DeliveriesConfig, IdempotencyConfig } from '../config/sections.js';
+import { LedgerKeyMissing } from '../database/database.errors.js';
 import type { Database, Queries, Row } from '../database/database.js';
 import type { Sealer } from '../database/sealer.js';
 import type { KeptAnswer, WorkRecord } from '../idempotency/idempotency.store.js';
+import type { AppLogger } from '../observability/app-logger.js';
 import type { Delivery, DeliveryState } from './delivery.js';
 import { type Held, Hold } from './hold.js';
 import { type StoredAnswer, withoutPersonal } from './stored-answer.js';
@@ -62,6 +64,8 @@ export const DELIVERY_COLUMNS = `id, mode, caller, operation, message_id, sessio
 export class Ledger {
   /** This process, as far as leases are concerned. */
   readonly owner = randomUUID();
+  /** The ids of ledger keys that were found missing, so that each is said once. */
+  readonly #missing = new Set<string>();
 
   constructor(
     readonly database: Database,
@@ -70,6 +74,7 @@ export class Ledger {
     private readonly clock: Clock,
     private readonly idempotency: IdempotencyConfig,
     private readonly deliveries: DeliveriesConfig,
+    private readonly log: AppLogger,
   ) {}
 
   /** Takes a write on. `undefined` when there is one with this key, or this id. */
@@ -91,7 +96,7 @@ export class Ledger {
         record?.messageId ?? null,
         record?.session ?? null,
         key ? scopeName(key.scope) : null,
-        key ? this.sealer.names(key.fingerprint)[0] : null,
+        key ? this.sealer.mark(key.fingerprint) : null,
         record ? this.sealer.seal(record.content, placeOf(id)) : null,
         leaseMs === undefined ? null : this.owner,
         leaseMs ?? null,
@@ -152,9 +157,13 @@ export class Ledger {
     return row;
   }
 
-  /** Whether a body is the one that a key was used with. */
-  isSameBody({ fingerprint }: KeyRow, other: string): boolean {
-    return this.sealer.names(other).includes(fingerprint);
+  /**
+   * Whether a body is the one that a key was used with.
+   *
+   * @throws LedgerKeyMissing
+   */
+  isSameBody({ id, fingerprint }: KeyRow, other: string): boolean {
+    return this.#open(id, () => this.sealer.isMarkOf(fingerprint, other));
   }
 
   /** Lets a key that is free be used anew. What was handed over with it may be asked for longer than that. */
@@ -342,12 +351,55 @@ export class Ledger {
     return this.sealer.seal(JSON.stringify(withoutPersonal(answer, personal)), answerPlaceOf(id));
   }
 
+  /** @throws LedgerKeyMissing */
   openAnswer(id: string, sealed: Buffer): StoredAnswer {
-    return JSON.parse(this.sealer.open(sealed, answerPlaceOf(id))) as StoredAnswer;
+    const text = this.#open(id, () => this.sealer.open(sealed, answerPlaceOf(id)));
+    return JSON.parse(text) as StoredAnswer;
   }
 
-  /** A row with what is sealed in it. */
+  #openContent(id: string, sealed: Buffer): string {
+    return this.#open(id, () => this.sealer.open(sealed, placeOf(id)));
+  }
+
+  /** Operators hear of what does not open; of a key that is missing once, since it closed many. */
+  #open<T>(id: string, open: () => T): T {
+    try {
+      return open();
+    } catch (error) {
+      if (!(error instanceof LedgerKeyMissing)) {
+        this.log.error({ delivery: id, err: error }, 'A delivery cannot be opened');
+      } else if (!this.#missing.has(error.keyId)) {
+        this.#missing.add(error.keyId);
+        this.log.error(
+          { missing: error.keyId, delivery: id },
+          'A ledger key is missing here: what was closed with it cannot be opened, and its repeats are refused',
+        );
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * A row with what is sealed in it.
+   *
+   * @throws LedgerKeyMissing
+   */
   read(row: Row): Delivery {
+    return this.#read(row, (open) => open());
+  }
+
+  /** The same, without what cannot be opened: as if it were kept no longer. */
+  readWhatOpens(row: Row): Delivery {
+    return this.#read(row, (open) => {
+      try {
+        return open();
+      } catch {
+        return undefined;
+      }
+    });
+  }
+
+  #read(row: Row, opened: <T>(open: () => T) => T | undefined): Delivery {
     const { id } = row as { id: string };
     const bytes = (name: string): Buffer | null => row[name] as Buffer | null;
     const answer = bytes('answer');
@@ -365,8 +417,8 @@ export class Ledger {
       expiresAtMs: optionalNumber(row['expires_at_ms']),
       sentAtMs: optionalNumber(row['sent_at_ms']),
       settledAtMs: optionalNumber(row['settled_at_ms']),
-      answer: answer ? this.openAnswer(id, answer) : undefined,
-      content: content ? this.sealer.open(content, placeOf(id)) : undefined,
+      answer: answer ? opened(() => this.openAnswer(id, answer)) : undefined,
+      content: content ? opened(() => this.#openContent(id, content)) : undefined,
       mergedInto: optionalText(row['merged_into']),
       fence: Number(row['fence']),
       heldUntilMs: optionalNumber(row['lease_until_ms']),
@@ -374,28 +426,34 @@ export class Ledger {
     };
   }
 
-  /** The same, without what is sealed in it where that cannot be opened: as if it were kept no longer. */
-  readWhatOpens(row: Row, unreadable: (error: unknown) => void): Delivery {
-    try {
-      return this.read(row);
-    } catch (error) {
-      unreadable(error);
-      return this.read({ ...row, content: null, answer: null });
-    }
-  }
-
+  /** Without what of it cannot be opened. */
   async find(queries: Queries, id: string): Promise<Delivery | undefined> {
     const [row] = await queries.query(`select ${DELIVERY_COLUMNS} from bff.delivery where id = $1`, [id]);
+    return row && this.readWhatOpens(row);
+  }
+
+  /**
+   * One that nobody else changes within the transaction.
+   *
+   * @throws LedgerKeyMissing
+   */
+  async lock(queries: Queries, id: string): Promise<Delivery | undefined> {
+    const row = await this.#locked(queries, id);
     return row && this.read(row);
   }
 
-  /** The same, which nobody else changes within the transaction. */
-  async lock(queries: Queries, id: string): Promise<Delivery | undefined> {
+  /** The same, without what of it cannot be opened: for whoever does not need that. */
+  async lockWhatOpens(queries: Queries, id: string): Promise<Delivery | undefined> {
+    const row = await this.#locked(queries, id);
+    return row && this.readWhatOpens(row);
+  }
+
+  async #locked(queries: Queries, id: string): Promise<Row | undefined> {
     const [row] = await queries.query(
       `select ${DELIVERY_COLUMNS} from bff.delivery where id = $1 for update`,
       [id],
     );
-    return row && this.read(row);
+    return row;
   }
 }
 

@@ -252,7 +252,7 @@ export class PgDeliveries extends Deliveries {
     );
     const page = rows.slice(0, limit);
     const last = page.at(-1);
-    const deliveries = await this.#standings(page.map((row) => this.ledger.read(row)));
+    const deliveries = await this.#standings(page.map((row) => this.ledger.readWhatOpens(row)));
     return { deliveries, next: rows.length > limit && last !== undefined ? cursorOf(last) : undefined };
   }
 
@@ -262,7 +262,7 @@ export class PgDeliveries extends Deliveries {
     // Rows of deliveries first, then those that count them, then the line: always in this order, or two would wait for
     // each other.
     const work = async (queries: Queries): Promise<boolean | undefined> => {
-      const delivery = await ledger.lock(queries, id);
+      const delivery = await ledger.lockWhatOpens(queries, id);
       if (!isOwn(delivery, caller)) return undefined;
       // One that was tried and may have been run waits to be tried again: nobody can say that it was not sent.
       if (delivery.state !== 'accepted' || delivery.sentAtMs !== undefined) return false;

@@ -4,7 +4,6 @@ import type { Queries, Row } from '../database/database.js';
 import type { DeliveryLine } from '../nexudus/delivery.line.js';
 import type { AppLogger } from '../observability/app-logger.js';
 import type { Metrics } from '../observability/metrics.js';
-import type { Delivery } from './delivery.js';
 import { DELIVERY_COLUMNS, type Ledger } from './ledger.js';
 import type { Orphans } from './orphans.js';
 import type { Settlements } from './settlements.js';
@@ -74,12 +73,13 @@ export class Sweeper {
     await this.#count();
   }
 
+  // One that cannot be opened, since its key is gone, must not be in the way of all others.
   async #expire(): Promise<void> {
     await this.#each(
       `mode = 'async' and state = 'accepted' and expires_at <= now()
        and (lease_until is null or lease_until <= now()) order by expires_at`,
       async (queries, row) => {
-        const delivery = this.#read(row);
+        const delivery = this.ledger.readWhatOpens(row);
         await this.orphans.expire(queries, delivery);
         await this.line.withdraw(queries, delivery.id);
       },
@@ -90,7 +90,7 @@ export class Sweeper {
     await this.#each(
       'owner is not null and lease_until <= now() order by lease_until',
       async (queries, row) => {
-        const delivery = this.#read(row);
+        const delivery = this.ledger.readWhatOpens(row);
         const { id, mode, state } = delivery;
         if (state === 'sending') await this.orphans.settle(queries, delivery);
         else if (state === 'accepted' && mode === 'sync') await this.ledger.remove(queries, id);
@@ -102,13 +102,6 @@ export class Sweeper {
         }
       },
     );
-  }
-
-  /** One that cannot be opened, since its key is gone, must not be in the way of all others. */
-  #read(row: Row): Delivery {
-    return this.ledger.readWhatOpens(row, (error) => {
-      this.log.error({ delivery: row['id'], err: error }, 'A delivery that ends cannot be opened');
-    });
   }
 
   /** One transaction for each, so that nobody waits for more than one. */

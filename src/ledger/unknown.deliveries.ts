@@ -166,10 +166,10 @@ export class UnknownDeliveries {
       `select ${DELIVERY_COLUMNS} from bff.delivery where ${OPEN[state]} limit $1`,
       [limit],
     );
-    return rows.map((row) => this.ledger.read(row));
+    return rows.map((row) => this.ledger.readWhatOpens(row));
   }
 
-  /** Of a delivery whose content is kept: where it belongs. */
+  /** Of a delivery whose content is kept, and can be opened: where it belongs. */
   messageOf({ content }: Delivery): Omit<NexudusMessage, 'Content'> | undefined {
     return content === undefined ? undefined : this.performer.message({ content });
   }
@@ -194,7 +194,7 @@ export class UnknownDeliveries {
 
   async #learn(queries: Queries, { id, fence, personal }: Hold, settlement: Settlement): Promise<boolean> {
     await queries.query(ONE_CONCLUDES);
-    const delivery = await this.ledger.lock(queries, id);
+    const delivery = await this.ledger.lockWhatOpens(queries, id);
     if (delivery === undefined || !isLeftSince(delivery, fence)) return false;
     const record = delivery.operation === 'create' ? resultOf(settlement.answer) : null;
     if (record !== null && (await this.#claimed(queries, [{ id: record }])).size > 0) return false;

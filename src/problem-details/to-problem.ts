@@ -1,5 +1,5 @@
 import { HttpException } from '@nestjs/common';
-import { DatabaseUnavailable } from '../database/database.errors.js';
+import { DatabaseUnavailable, LedgerKeyMissing } from '../database/database.errors.js';
 import {
   isNexudusError,
   type AccessDeniedReason,
@@ -7,6 +7,9 @@ import {
   type NexudusError,
 } from '../nexudus/nexudus.errors.js';
 import { Problem, type ProblemError } from './problem.js';
+
+/** Another instance may have the key already; this one has it soon, in a rotation. */
+const KEY_ELSEWHERE_MS = 5_000;
 
 /**
  * The one table from a failure, whatever its origin, to the problem that the caller gets. Pure, total.
@@ -20,6 +23,13 @@ export function toProblem(failure: unknown, sent?: 'create' | 'replace'): Proble
     return new Problem('upstream-unavailable', {
       detail: 'The store of this service cannot be reached. This request sent nothing.',
       retryAfterMs: 1_000,
+    });
+  }
+  if (failure instanceof LedgerKeyMissing && !sent) {
+    return new Problem('upstream-unavailable', {
+      detail:
+        'This instance lacks a key to what the store keeps of an earlier request. This request sent nothing.',
+      retryAfterMs: KEY_ELSEWHERE_MS,
     });
   }
   // Whatever it claims to be: after the message was handed over, it comes from behind our own handler.
