@@ -100,6 +100,21 @@ describe('credentials that change', () => {
     expect(await metric(service, 'nexudus_credentials_rejected{')).toEqual([]);
   });
 
+  it('with a TOTP secret that is none are not tried, while the old ones serve on', async () => {
+    const volume = new SecretVolume(OLD);
+    const service = await startWith(volume);
+    await service.create(MESSAGE);
+    volume.swap({ ...NEW, 'totp-secret': '1!canary' });
+    await until(() => logged(service, 'The credentials cannot be used as they are now'));
+    expect(await metric(service, 'nexudus_credentials_rejected{')).toEqual([
+      'nexudus_credentials_rejected{reason="unusable-files"} 1',
+    ]);
+    service.sandbox.revokeAccessTokens(OLD.username);
+    expect((await service.create(MESSAGE)).status).toBe(201);
+    expect(service.sandbox.tokenCalls.filter(({ body }) => body.includes('successor'))).toEqual([]);
+    expect(JSON.stringify(service.log)).not.toContain('canary');
+  });
+
   it('wake the callers who wait for a token of the old ones', async () => {
     const volume = new SecretVolume(OLD);
     const service = await startWith(volume);

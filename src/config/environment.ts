@@ -12,6 +12,7 @@ import {
   Secret,
   SomeOf,
   Text,
+  TotpSecret,
   TrueOrFalse,
   WholeNumber,
   Windows,
@@ -37,7 +38,7 @@ export class Environment {
   @Text() NEXUDUS_CREDENTIALS_DIR?: string;
   @Text() NEXUDUS_USERNAME?: string;
   @Secret() NEXUDUS_PASSWORD?: string;
-  @Secret() NEXUDUS_TOTP_SECRET?: string;
+  @TotpSecret() NEXUDUS_TOTP_SECRET?: string;
   @HeaderValue() NEXUDUS_CLIENT_ID?: string;
   @Windows() NEXUDUS_WRITE_LIMITS: QuotaWindow[] = parseWindows('60/1m,2500/1d') ?? [];
   @Windows() NEXUDUS_CALL_LIMITS: QuotaWindow[] = parseWindows('1/100ms,120/1m,5000/1h') ?? [];

@@ -146,6 +146,8 @@ describe('a fault', () => {
     ['NEXUDUS_BASE_URL', 'https://spaces.nexudus.com/#top'],
     ['NEXUDUS_WRITE_LIMITS', '60/1w'],
     ['NEXUDUS_CALL_LIMITS', 'none'],
+    ['NEXUDUS_TOTP_SECRET', '1!'],
+    ['NEXUDUS_TOTP_SECRET', '===='],
     ['NEXUDUS_CONNECT_TIMEOUT_MS', '0'],
     ['NEXUDUS_ATTEMPT_TIMEOUT_MS', '3600001'],
     ['NEXUDUS_UPDATE_READ_FIRST', 'never'],

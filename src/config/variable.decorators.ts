@@ -4,6 +4,7 @@ import { ValidateBy } from 'class-validator';
 import { isHeaderValue } from './header-value.js';
 import { LEDGER_KEYS_EXPECTED, parseLedgerKeys } from './ledger-keys.js';
 import { isPostgresUrl } from './postgres-url.js';
+import { isTotpSecret, TOTP_SECRET_EXPECTED } from './totp-secret.js';
 import { parseWindows } from './windows.js';
 
 /**
@@ -90,6 +91,13 @@ export const Secret = (): PropertyDecorator =>
         defaultMessage: () => 'must be filled in: it still holds a placeholder',
       },
     }),
+  );
+
+/** As {@link Secret}; space around it does not belong to it. */
+export const TotpSecret = (): PropertyDecorator =>
+  applyDecorators(
+    Secret(),
+    variable(TOTP_SECRET_EXPECTED, (text) => (isTotpSecret(text) ? text : undefined)),
   );
 
 export const TrueOrFalse = (): PropertyDecorator =>

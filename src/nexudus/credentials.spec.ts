@@ -68,6 +68,29 @@ describe('credentials from a directory', () => {
     },
   );
 
+  it.each(['1!', '0189', 'JBSWY3DP\nJBSWY3DP', '===', 'A'])(
+    'are unusable with a TOTP secret that is none (%j)',
+    async (secret) => {
+      expect((await refusal({ ...GOOD, 'totp-secret': secret })).message).toMatch(
+        /^the content of the file "totp-secret" must be base32/,
+      );
+    },
+  );
+
+  it.each(['jbswy3dp', 'JBSW Y3DP', 'JBSWY3DPEE======'])('may spell the TOTP secret %s', async (secret) => {
+    expect((await read({ ...GOOD, 'totp-secret': secret })).totpSecret).toBe(secret);
+  });
+
+  it('are unusable for all that is wrong with them, in the same order', async () => {
+    const { message } = await refusal({ 'totp-secret': '1!', 'client-id': 'a b' });
+    expect([...message.matchAll(/file "([^"]+)"/g)].map(([, name]) => name)).toEqual([
+      'username',
+      'password',
+      'totp-secret',
+      'client-id',
+    ]);
+  });
+
   it('are unusable without the directory', async () => {
     const origin = { kind: 'directory', path: join(path, 'nowhere') } as const;
     await expect(readCredentials(origin, CLIENT_ID)).rejects.toThrow(CredentialsUnusable);
@@ -81,7 +104,7 @@ describe('credentials from a directory', () => {
   it('never show a value, nor where they lie, when they are unusable', async () => {
     const { message, stack, cause } = await refusal({
       username: 'canary@example.com',
-      'totp-secret': 'CANARY',
+      'totp-secret': 'CANARY1',
     });
     expect(cause).toBeUndefined();
     expect(message).not.toContain(path);

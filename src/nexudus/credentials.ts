@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isHeaderValue } from '../config/header-value.js';
 import type { CredentialsOrigin } from '../config/sections.js';
+import { isTotpSecret, TOTP_SECRET_EXPECTED } from '../config/totp-secret.js';
 
 /** What a password login at Nexudus takes. */
 export interface Credentials {
@@ -13,7 +14,7 @@ export interface Credentials {
   readonly clientId: string;
 }
 
-/** The credentials are not there, or not all of them. Holds no value. */
+/** The credentials are not there, or not all of them, or not as they must be. Holds no value. */
 export class CredentialsUnusable extends Error {
   override readonly name = 'CredentialsUnusable';
 }
@@ -23,7 +24,7 @@ export class CredentialsUnusable extends Error {
  * `client-id`), trailing line ends stripped, since editors and `echo` add them.
  *
  * @param clientId where the directory brings none
- * @throws CredentialsUnusable when a file that must be there is missing or empty
+ * @throws CredentialsUnusable with all that is wrong: a file that must be there is missing or empty, another cannot be used
  */
 export async function readCredentials(origin: CredentialsOrigin, clientId: string): Promise<Credentials> {
   if (origin.kind === 'fixed') {
@@ -34,10 +35,17 @@ export async function readCredentials(origin: CredentialsOrigin, clientId: strin
   const [username, password, totpSecret, ownClientId] = await Promise.all(
     ['username', 'password', 'totp-secret', 'client-id'].map(read),
   );
-  if (username === undefined) throw new CredentialsUnusable('the file "username" is missing or empty');
-  if (password === undefined) throw new CredentialsUnusable('the file "password" is missing or empty');
+  const faults: string[] = [];
+  if (username === undefined) faults.push('the file "username" is missing or empty');
+  if (password === undefined) faults.push('the file "password" is missing or empty');
+  if (totpSecret !== undefined && !isTotpSecret(totpSecret)) {
+    faults.push(`the content of the file "totp-secret" ${TOTP_SECRET_EXPECTED}`);
+  }
   if (ownClientId !== undefined && !isHeaderValue(ownClientId)) {
-    throw new CredentialsUnusable('the file "client-id" must hold visible ASCII characters without spaces');
+    faults.push('the file "client-id" must hold visible ASCII characters without spaces');
+  }
+  if (username === undefined || password === undefined || faults.length > 0) {
+    throw new CredentialsUnusable(faults.join('; '));
   }
   return { username, password, totpSecret, clientId: ownClientId ?? clientId };
 }

@@ -57,10 +57,6 @@ export class TokenEndpoint {
         ...(totp !== undefined && { totp }),
       });
     if (totpSecret === undefined) return this.#request(form, clientId, isWanted);
-    // Without a code Nexudus would only say the same, and count it as a failed login.
-    if (this.#codeOf(totpSecret) === undefined) {
-      return { answer: { kind: 'refused', reason: 'two-factor' }, sentAtMs: this.clock.nowMs() };
-    }
     const login = this.#lastCoded.then(async () => {
       await this.#untilUnspent(totpSecret, isWanted, othersUntilMs);
       return this.#request(() => form(this.#spendCode(totpSecret)), clientId, isWanted);
@@ -129,21 +125,13 @@ export class TokenEndpoint {
     if (waitMs > 0 && isWanted()) await this.clock.sleep(waitMs);
   }
 
-  #spendCode(secret: string): string | undefined {
+  /** The code of these 30 seconds. */
+  #spendCode(secret: string): string {
     const now = stepOf(this.clock.epochMs());
     // Secrets that were in use before are forgotten when none of their codes is good any more, not sooner.
     for (const [other, step] of this.#spentSteps) if (step < now) this.#spentSteps.delete(other);
     this.#spentSteps.set(secret, now);
-    return this.#codeOf(secret);
-  }
-
-  /** The code of these 30 seconds; `undefined` when the secret is not base32. */
-  #codeOf(secret: string): string | undefined {
-    try {
-      return new TOTP({ secret }).generate({ timestamp: this.clock.epochMs() });
-    } catch {
-      return undefined;
-    }
+    return new TOTP({ secret }).generate({ timestamp: this.clock.epochMs() });
   }
 }
 
