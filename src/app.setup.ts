@@ -40,11 +40,7 @@ export interface RunningApp {
   stop(): Promise<void>;
 }
 
-/**
- * Builds the service and starts it. Main and the tests both do just this.
- *
- * @throws ConfigError | CredentialsUnusable | ApiKeysUnusable when a file that the configuration names is not usable
- */
+/** Builds the service and starts it. Main and the tests both do just this. */
 export async function startApp(config: AppConfig, logger: Logger): Promise<RunningApp> {
   const exchanges = new Exchanges();
   const responder = new ProblemResponder(config.problems, processRedactor);

@@ -33,13 +33,14 @@ process.on('warning', (warning) => {
 // Only now what takes time to load; first what decorators need, wherever they stand.
 await import('reflect-metadata');
 const { startApp } = await import('./app.setup.js');
-const { ApiKeysUnusable } = await import('./client-auth/api-keys.js');
-const { ConfigError, loadConfig } = await import('./config/load-config.js');
-const { DatabaseSettingsUnusable } = await import('./database/database.errors.js');
-const { CredentialsUnusable } = await import('./nexudus/credentials.js');
+const { ConfigError, loadConfig, namedFiles } = await import('./config/load-config.js');
+const { fileFaults } = await import('./file-faults.js');
 
 try {
-  const config = loadConfig(process.env, hostname());
+  const files = namedFiles(process.env);
+  // Whoever migrates need not have the other files.
+  const faults = await fileFaults(command === 'migrate' ? { databaseUrl: files.databaseUrl } : files);
+  const config = loadConfig(process.env, hostname(), faults);
   logger = createLogger(config.observability.logLevel);
   shutdownTimeoutMs = config.http.shutdownTimeoutMs;
   if (command === undefined) {
@@ -98,13 +99,8 @@ function exit(code: number): void {
   logger.flush(() => process.exit(code));
 }
 
-/** The faults, where the start failed for the configuration: in a variable, or in a file that one names. */
+/** The faults, where the start failed for the configuration. */
 function configFaults(error: unknown): readonly ConfigFault[] | undefined {
   if (error instanceof ConfigError) return error.faults;
-  if (error instanceof CredentialsUnusable)
-    return [{ variable: 'NEXUDUS_CREDENTIALS_DIR', expected: error.message }];
-  if (error instanceof ApiKeysUnusable) return [{ variable: 'AUTH_API_KEYS_FILE', expected: error.message }];
-  if (error instanceof DatabaseSettingsUnusable)
-    return [{ variable: error.variable, expected: error.expected }];
   return undefined;
 }

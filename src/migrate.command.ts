@@ -18,7 +18,6 @@ const LOOK_EVERY_MS = 50;
  * or by a role that the service does not have.
  *
  * @throws ConfigError where no database is configured
- * @throws DatabaseSettingsUnusable
  * @throws DatabaseUnavailable when it is not there in time
  * @throws whatever the server says against the tables
  */

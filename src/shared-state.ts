@@ -11,15 +11,9 @@ export interface SharedState {
 
 const NOTHING: SharedState = { modules: [], start: () => Promise.resolve() };
 
-/**
- * Loads what it takes to share a database only where there is one: the others start without it.
- *
- * @throws ConfigError when a file that says where it is, or holds its keys, is not usable
- */
+/** Loads what it takes to share a database only where there is one: the others start without it. */
 export async function sharedState({ database }: AppConfig): Promise<SharedState> {
   if (database === undefined) return NOTHING;
-  const { checkSettings } = await import('./database/database.settings.js');
-  checkSettings(database);
   const { DatabaseModule } = await import('./database/database.module.js');
   const { FleetModule } = await import('./fleet/fleet.module.js');
   const { TokenVaultModule } = await import('./fleet/token-vault.module.js');

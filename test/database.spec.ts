@@ -738,6 +738,16 @@ describe('the command migrate', () => {
     expect((await service.manage('/health/ready')).status).toBe(200);
   });
 
+  it('needs no file but the one with the URL', async () => {
+    const absent = {
+      NEXUDUS_CREDENTIALS_DIR: '/nonexistent',
+      AUTH_API_KEYS_FILE: '/nonexistent',
+      LEDGER_KEYS_FILE: '/nonexistent',
+    };
+    const command = run({ DATABASE_URL: await postgres.createDatabase(), ...absent });
+    expect(await command.exit()).toBe(0);
+  });
+
   it('waits for a database that is not there yet', async () => {
     const proxy = await proxyBefore(await postgres.createDatabase());
     proxy.cut();
@@ -772,6 +782,11 @@ describe('the command migrate', () => {
     [
       'its file is not there',
       { ...databaseEnvironment('/nonexistent'), DATABASE_URL: '', DATABASE_URL_FILE: '/nonexistent' },
+      'DATABASE_URL_FILE',
+    ],
+    [
+      'its file is not there, and no keys are given',
+      { LOG_LEVEL: 'loud', DATABASE_URL_FILE: '/nonexistent' },
       'DATABASE_URL_FILE',
     ],
   ])('ends with 78 where %s', async (_, env, variable) => {

@@ -103,6 +103,29 @@ describe('a start', () => {
     expect(service.records()).toContainEqual(expect.objectContaining({ variable }));
   });
 
+  it('reports what is wrong with variables and with files together', async () => {
+    const service = new Process('dist/main.js', {
+      ...environmentFor('http://127.0.0.1:9'),
+      LOG_LEVEL: 'loud',
+      NEXUDUS_TOTP_SECRET: '1!canary',
+      NEXUDUS_CREDENTIALS_DIR: '/nonexistent',
+      AUTH_API_KEYS_FILE: '/nonexistent',
+      DATABASE_URL: 'mysql://canary',
+      LEDGER_KEYS_FILE: '/nonexistent',
+    });
+    expect(await service.exit()).toBe(78);
+    const variables = service.records().flatMap(({ variable }) => (variable === undefined ? [] : [variable]));
+    expect(variables.sort()).toEqual([
+      'AUTH_API_KEYS_FILE',
+      'DATABASE_URL',
+      'LEDGER_KEYS_FILE',
+      'LOG_LEVEL',
+      'NEXUDUS_CREDENTIALS_DIR',
+      'NEXUDUS_TOTP_SECRET',
+    ]);
+    expect(service.lines.join()).not.toContain('canary');
+  });
+
   it('does not need the upstream to be there', async () => {
     const service = new Process('dist/main.js', environmentFor('http://127.0.0.1:9'));
     await service.line((line) => line.includes('"ready"'));

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Environment } from './environment.js';
-import { ConfigError, KNOWN, loadConfig } from './load-config.js';
+import { ConfigError, KNOWN, loadConfig, namedFiles } from './load-config.js';
 import type { AppConfig } from './sections.js';
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -227,6 +227,19 @@ describe('a fault', () => {
         .faults.map((fault) => fault.variable)
         .sort(),
     ).toEqual(['AUTH_MODES', 'LOG_LEVEL', 'NEXUDUS_CREDENTIALS_DIR', 'PORT']);
+  });
+
+  it('of a file is reported with those of the variables', () => {
+    const ofFile = { variable: 'AUTH_API_KEYS_FILE', expected: 'is not JSON' };
+    const failure = (variables: Variables): unknown => {
+      try {
+        return loadConfig({ ...LEAST, ...variables }, HOST_NAME, [ofFile]);
+      } catch (error) {
+        return error;
+      }
+    };
+    expect(failure({})).toMatchObject({ name: 'ConfigError', faults: [ofFile] });
+    expect(failure({ PORT: 'x' })).toMatchObject({ faults: [{ variable: 'PORT' }, ofFile] });
   });
 
   it('of a variable that cannot be read is the only one of it: no rule is applied to what is not there', () => {
@@ -480,6 +493,36 @@ describe('the database', () => {
     expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(
       new RegExp(`canary|${secret(1).toString('base64').slice(0, 40)}`),
     );
+  });
+});
+
+describe('the files', () => {
+  const file = (path: string): object => ({ kind: 'file', path });
+  const DATABASE = { DATABASE_URL_FILE: '/db/url', LEDGER_KEYS_FILE: '/db/keys' };
+
+  it.each<[string, Variables, object]>([
+    [
+      'of the least',
+      LEAST,
+      { credentialsDir: LEAST.NEXUDUS_CREDENTIALS_DIR, apiKeys: LEAST.AUTH_API_KEYS_FILE },
+    ],
+    ['of a database', DATABASE, { databaseUrl: file('/db/url'), ledgerKeys: file('/db/keys') }],
+    [
+      'beside variables that cannot be read',
+      { ...LEAST, ...DATABASE, LOG_LEVEL: 'loud', AUTH_MODES: 'password', DATABASE_URL: 'x' },
+      {
+        credentialsDir: LEAST.NEXUDUS_CREDENTIALS_DIR,
+        apiKeys: LEAST.AUTH_API_KEYS_FILE,
+        databaseUrl: file('/db/url'),
+        ledgerKeys: file('/db/keys'),
+      },
+    ],
+    ['beside one that is missing', { DATABASE_URL_FILE: '/db/url' }, { databaseUrl: file('/db/url') }],
+    ['that nobody filled in', { ...DATABASE, DATABASE_URL_FILE: '<file>' }, { ledgerKeys: file('/db/keys') }],
+    ['that nobody needs', { AUTH_MODES: 'jwt', AUTH_API_KEYS_FILE: '/x', LEDGER_KEYS_FILE: '/db/keys' }, {}],
+  ])('are known before a start: those %s', (_, variables, files) => {
+    // Of those that are not there nothing is said.
+    expect(JSON.parse(JSON.stringify(namedFiles(variables)))).toEqual(files);
   });
 });
 

@@ -1,6 +1,7 @@
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { Environment } from './environment.js';
+import type { LedgerKey } from './ledger-keys.js';
 import type {
   AppConfig,
   AuthMode,
@@ -26,36 +27,76 @@ export class ConfigError extends Error {
   }
 }
 
+/** The files that are needed, each where the variable that names it can be read, whatever is wrong with the others. */
+export interface NamedFiles {
+  readonly credentialsDir?: string | undefined;
+  readonly apiKeys?: string | undefined;
+  /** Also one that was given: it may name certificates. */
+  readonly databaseUrl?: FromFile<string> | undefined;
+  readonly ledgerKeys?: FromFile<readonly LedgerKey[]> | undefined;
+}
+
 type Variables = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the whole configuration from environment variables. Pure. An empty variable counts as not set.
  *
  * @param hostName the default of the upstream `client_id`: in Kubernetes the pod's name
+ * @param ofFiles what is wrong with the {@link namedFiles}
  * @throws ConfigError with every fault at once
  */
-export function loadConfig(variables: Variables, hostName: string): AppConfig {
+export function loadConfig(
+  variables: Variables,
+  hostName: string,
+  ofFiles: readonly ConfigFault[] = [],
+): AppConfig {
+  const { env, isSet, unreadable } = readEnvironment(variables);
+  const faulty = new Set(unreadable.map(({ variable }) => variable));
+  const broken = rulesBetween(env, isSet).filter(({ variable }) => !faulty.has(variable));
+  const faults = [...unreadable, ...broken, ...ofFiles];
+  if (faults.length > 0) throw new ConfigError(faults);
+  return toSections(env, hostName);
+}
+
+/** The files to look at before a start. Pure: reads none of them. */
+export function namedFiles(variables: Variables): NamedFiles {
+  const { env, isSet } = readEnvironment(variables);
+  return {
+    credentialsDir: env.NEXUDUS_CREDENTIALS_DIR,
+    apiKeys: apiKeysFile(env),
+    databaseUrl: databaseUrl(env),
+    ledgerKeys: hasDatabase(isSet) ? ledgerKeys(env) : undefined,
+  };
+}
+
+/** Whether a variable is there, readable or not. */
+type IsSet = (name: keyof Environment) => boolean;
+
+/** What could be read, with the defaults for all else, and the faults of what could not. */
+function readEnvironment(variables: Variables): {
+  env: Environment;
+  isSet: IsSet;
+  unreadable: ConfigFault[];
+} {
   const given = Object.fromEntries(
     Object.entries(variables).filter(
       ([name, value]) => KNOWN.has(name) && value !== undefined && value.trim() !== '',
     ),
   );
-  const env = plainToInstance(Environment, given, { exposeDefaultValues: true });
-  const unreadable = validateSync(env, { skipMissingProperties: true }).map(
+  const all = plainToInstance(Environment, given, { exposeDefaultValues: true });
+  const unreadable = validateSync(all, { skipMissingProperties: true }).map(
     ({ property, constraints = {} }): ConfigFault => ({
       variable: property,
       expected: Object.values(constraints).join(', '),
     }),
   );
   const faulty = new Set(unreadable.map(({ variable }) => variable));
-  // The rules between variables look at what could be read; one that could not has its own fault already.
   const readable = Object.fromEntries(Object.entries(given).filter(([name]) => !faulty.has(name)));
-  const broken = rulesBetween(plainToInstance(Environment, readable, { exposeDefaultValues: true }), (name) =>
-    Object.hasOwn(given, name),
-  );
-  const faults = [...unreadable, ...broken.filter(({ variable }) => !faulty.has(variable))];
-  if (faults.length > 0) throw new ConfigError(faults);
-  return toSections(env, hostName);
+  return {
+    env: plainToInstance(Environment, readable, { exposeDefaultValues: true }),
+    isSet: (name) => Object.hasOwn(given, name),
+    unreadable,
+  };
 }
 
 /** The names of all environment variables that are read. */
@@ -64,8 +105,8 @@ export const KNOWN: ReadonlySet<string> = new Set(Object.keys(plainToInstance(En
 /** Any of them asks for JWTs, so that a half of what they need is a fault and not ignored. */
 const JWT_VARIABLES = ['AUTH_JWT_ISSUER', 'AUTH_JWT_AUDIENCE', 'AUTH_JWKS_URI'] as const;
 
-/** @param isSet whether a variable is there, readable or not */
-function rulesBetween(env: Environment, isSet: (name: keyof Environment) => boolean): ConfigFault[] {
+/** The rules look at what could be read; a variable that could not be has its own fault already. */
+function rulesBetween(env: Environment, isSet: IsSet): ConfigFault[] {
   const modes = authModes(env);
   const rules: [broken: boolean, variable: string, expected: string][] = [
     [
@@ -103,11 +144,11 @@ function rulesBetween(env: Environment, isSet: (name: keyof Environment) => bool
   return rules.filter(([broken]) => broken).map(([, variable, expected]) => ({ variable, expected }));
 }
 
-/** @param isSet whether a variable is there, readable or not */
-function databaseRules(
-  isSet: (name: keyof Environment) => boolean,
-): [broken: boolean, variable: string, expected: string][] {
-  const hasDatabase = isSet('DATABASE_URL') || isSet('DATABASE_URL_FILE');
+function hasDatabase(isSet: IsSet): boolean {
+  return isSet('DATABASE_URL') || isSet('DATABASE_URL_FILE');
+}
+
+function databaseRules(isSet: IsSet): [broken: boolean, variable: string, expected: string][] {
   const hasKeys = isSet('LEDGER_KEYS') || isSet('LEDGER_KEYS_FILE');
   return [
     [
@@ -120,7 +161,11 @@ function databaseRules(
       'LEDGER_KEYS_FILE',
       'must not be set beside LEDGER_KEYS',
     ],
-    [hasDatabase && !hasKeys, 'LEDGER_KEYS', 'must be set (or LEDGER_KEYS_FILE) where there is a database'],
+    [
+      hasDatabase(isSet) && !hasKeys,
+      'LEDGER_KEYS',
+      'must be set (or LEDGER_KEYS_FILE) where there is a database',
+    ],
   ];
 }
 
@@ -131,6 +176,10 @@ function authModes(env: Environment): AuthMode[] {
   if (JWT_VARIABLES.some((name) => env[name])) modes.push('jwt');
   if (env.AUTH_API_KEYS_FILE) modes.push('api-key');
   return modes;
+}
+
+function apiKeysFile(env: Environment): string | undefined {
+  return authModes(env).includes('api-key') ? env.AUTH_API_KEYS_FILE : undefined;
 }
 
 /** One that is not there has its own fault, where it is needed. */
@@ -166,7 +215,7 @@ function toSections(env: Environment, hostName: string): AppConfig {
     },
     clientAuth: {
       modes: authModes(env),
-      apiKeysFile: authModes(env).includes('api-key') ? env.AUTH_API_KEYS_FILE : undefined,
+      apiKeysFile: apiKeysFile(env),
       jwt: authModes(env).includes('jwt') ? jwtConfig(env) : undefined,
     },
     idempotency: { ttlMs: env.IDEMPOTENCY_TTL_S * 1000 },
@@ -190,9 +239,17 @@ function toSections(env: Environment, hostName: string): AppConfig {
 }
 
 function databaseConfig(env: Environment): DatabaseConfig | undefined {
-  const url = fromFile(env.DATABASE_URL, env.DATABASE_URL_FILE);
-  const keys = fromFile(env.LEDGER_KEYS, env.LEDGER_KEYS_FILE);
+  const url = databaseUrl(env);
+  const keys = ledgerKeys(env);
   return url && keys && { url, keys, backend: env.DATABASE_BACKEND };
+}
+
+function databaseUrl(env: Environment): FromFile<string> | undefined {
+  return fromFile(env.DATABASE_URL, env.DATABASE_URL_FILE);
+}
+
+function ledgerKeys(env: Environment): FromFile<readonly LedgerKey[]> | undefined {
+  return fromFile(env.LEDGER_KEYS, env.LEDGER_KEYS_FILE);
 }
 
 function fromFile<T>(value: T | undefined, path: string | undefined): FromFile<T> | undefined {

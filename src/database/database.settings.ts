@@ -1,30 +1,11 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { LEDGER_KEYS_EXPECTED, type LedgerKey, parseLedgerKeys } from '../config/ledger-keys.js';
-import { ConfigError, type ConfigFault } from '../config/load-config.js';
 import { isPostgresUrl } from '../config/postgres-url.js';
 import type { DatabaseConfig } from '../config/sections.js';
 import type { AppLogger } from '../observability/app-logger.js';
 import type { Redactor } from '../observability/redactor.js';
 import { DatabaseSettingsUnusable } from './database.errors.js';
-
-/**
- * Reads both for once, before anything is built with them.
- *
- * @throws ConfigError with the faults of both
- */
-export function checkSettings(config: DatabaseConfig): void {
-  const faults = [readUrl, readLedgerKeys].flatMap((read): ConfigFault[] => {
-    try {
-      read(config);
-      return [];
-    } catch (error) {
-      if (!(error instanceof DatabaseSettingsUnusable)) throw error;
-      return [{ variable: error.variable, expected: error.expected }];
-    }
-  });
-  if (faults.length > 0) throw new ConfigError(faults);
-}
 
 /**
  * Where the database is. Of a file what it says at the moment, and where that cannot be used what it said before.
@@ -40,14 +21,14 @@ export class DatabaseUrl {
     private readonly redactor: Redactor,
     private readonly log: AppLogger,
   ) {
-    this.#current = readUrl(config);
+    this.#current = readDatabaseUrl(config);
     this.#release = redactor.hold(...secretsOf(this.#current));
   }
 
   /** Never throws. */
   read(): string {
     try {
-      const url = readUrl(this.config);
+      const url = readDatabaseUrl(this.config);
       if (url !== this.#current) this.#take(url);
       this.#isUsable = true;
     } catch (error) {
@@ -67,7 +48,8 @@ export class DatabaseUrl {
   }
 }
 
-function readUrl({ url }: Pick<DatabaseConfig, 'url'>): string {
+/** @throws DatabaseSettingsUnusable */
+export function readDatabaseUrl({ url }: Pick<DatabaseConfig, 'url'>): string {
   const variable = url.kind === 'value' ? 'DATABASE_URL' : 'DATABASE_URL_FILE';
   const text = url.kind === 'value' ? url.value : readText(url.path, variable);
   if (!isPostgresUrl(text)) {

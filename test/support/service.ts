@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterEach } from '@jest/globals';
 import pg from 'pg';
 import { startApp, type RunningApp } from '../../src/app.setup.js';
-import { loadConfig } from '../../src/config/load-config.js';
+import { loadConfig, namedFiles } from '../../src/config/load-config.js';
+import { fileFaults } from '../../src/file-faults.js';
 import { createLogger } from '../../src/observability/json-logger.js';
 import { contradictions } from './documented.js';
 import { NexudusSandbox, type SandboxOptions } from '../../src/sandbox/nexudus-sandbox.js';
@@ -65,7 +66,8 @@ export async function startService(
   const sandbox = given.sandbox instanceof NexudusSandbox ? given.sandbox : await startSandbox(given.sandbox);
   const log: Record<string, unknown>[] = [];
   const rawLog: string[] = [];
-  const config = loadConfig({ ...environmentFor(sandbox.url), ...given.env }, 'test-host');
+  const env = { ...environmentFor(sandbox.url), ...given.env };
+  const config = loadConfig(env, 'test-host', await fileFaults(namedFiles(env)));
   const app = await startApp(
     config,
     createLogger(given.env?.['LOG_LEVEL'] ?? 'debug', {
