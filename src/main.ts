@@ -102,5 +102,12 @@ function exit(code: number): void {
 /** The faults, where the start failed for the configuration. */
 function configFaults(error: unknown): readonly ConfigFault[] | undefined {
   if (error instanceof ConfigError) return error.faults;
+  // Of the listeners: a start waits for nothing else that has an address.
+  if (
+    error instanceof Error &&
+    'code' in error &&
+    ['ENOTFOUND', 'EADDRNOTAVAIL'].includes(String(error.code))
+  )
+    return [{ variable: 'HOST', expected: 'must be an address of this machine' }];
   return undefined;
 }

@@ -126,6 +126,16 @@ describe('a start', () => {
     expect(service.lines.join()).not.toContain('canary');
   });
 
+  // The one of a network for documentation, which no machine is on (RFC 5737).
+  it('at an address that is not that of the machine exits with 78', async () => {
+    const service = new Process('dist/main.js', {
+      ...environmentFor('http://127.0.0.1:9'),
+      HOST: '192.0.2.1',
+    });
+    expect(await service.exit()).toBe(78);
+    expect(service.records()).toContainEqual(expect.objectContaining({ variable: 'HOST' }));
+  });
+
   it('does not need the upstream to be there', async () => {
     const service = new Process('dist/main.js', environmentFor('http://127.0.0.1:9'));
     await service.line((line) => line.includes('"ready"'));
