@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createConnection } from 'node:net';
 import pg from 'pg';
 import type { NexudusSandbox, SandboxOptions } from '../src/sandbox/nexudus-sandbox.js';
 import { connectedUntilNoticed } from './support/connection.js';
 import { TestPostgres, databaseEnvironment } from './support/postgres.js';
 import { TcpProxy } from './support/tcp-proxy.js';
 import { contradictions } from './support/documented.js';
-import { KEYS, rawCreate, startService, type Answer, type TestService } from './support/service.js';
+import { KEYS, rawCreate, rawWrite, startService, type Answer, type TestService } from './support/service.js';
 import { found, until } from './support/until.js';
 
 let postgres: TestPostgres;
@@ -425,6 +426,44 @@ describe('a write that is handed over', () => {
     sandbox.release();
     await one.when(first, 'done');
     expect((await one.create(MESSAGE, ASYNC)).status).toBe(202);
+  });
+});
+
+describe('writes of one session that come one right after the other', () => {
+  /** On one connection: so it is certain in which order they come. */
+  async function sendAll({ url }: Replica, requests: readonly string[]): Promise<void> {
+    const { hostname, port } = new URL(url);
+    const socket = createConnection({ host: hostname, port: Number(port) });
+    let heard = '';
+    socket.on('data', (chunk) => (heard += chunk.toString('latin1')));
+    socket.write(requests.join(''));
+    await until(() => heard.split('HTTP/1.1 20').length > requests.length);
+    socket.destroy();
+  }
+
+  it('are sent in the order of their arrival, however they are to be answered', async () => {
+    const { one, sandbox } = await start();
+    const requests = Array.from({ length: 16 }, (_, n) => {
+      const key = { 'idempotency-key': String(n) };
+      const ways = [key, ASYNC, {}, { ...key, ...ASYNC }];
+      const body = JSON.stringify({ businessId: 1, content: String(n), sessionId: 42 });
+      return rawWrite('POST /v1/chat-messages', body, ways[n % ways.length]);
+    });
+    await sendAll(one, requests);
+    await until(() => sandbox.writes.length === requests.length);
+    const contents = sandbox.writes.map(({ json }) => (json as { Content: string }).Content);
+    expect(contents).toEqual(requests.map((_, n) => String(n)));
+  });
+
+  it('leave a message as the last of its replaces has it', async () => {
+    const { one, sandbox } = await start();
+    const { Id: id } = sandbox.seed({ BusinessId: 1, Content: 'before' });
+    const requests = Array.from({ length: 8 }, (_, n) =>
+      rawWrite(`PUT /v1/chat-messages/${id}`, JSON.stringify({ businessId: 1, content: String(n) }), ASYNC),
+    );
+    await sendAll(one, requests);
+    await until(async () => idsOf(await one.list('?state=done')).length === requests.length);
+    expect(sandbox.messages.get(id)?.Content).toBe(String(requests.length - 1));
   });
 });
 

@@ -7,6 +7,7 @@ import { Lifecycle } from '../observability/lifecycle.js';
 import { Deadline } from '../nexudus/deadline.js';
 import type { WriteContext, WriteJournal } from '../nexudus/write.js';
 import { Problem } from '../problem-details/problem.js';
+import { Arrivals } from './arrivals.js';
 import { ChatMessageDto } from './chat-message.dto.js';
 import { ChatMessagesService } from './chat-messages.service.js';
 import { HandOvers } from './hand-overs.js';
@@ -22,6 +23,7 @@ export class ChatMessagesController {
     private readonly messages: ChatMessagesService,
     private readonly answers: WriteAnswers,
     private readonly handOvers: HandOvers,
+    private readonly arrivals: Arrivals,
     private readonly config: HttpConfig,
     private readonly clock: Clock,
     private readonly lifecycle: Lifecycle,
@@ -37,8 +39,8 @@ export class ChatMessagesController {
   ): Promise<void> {
     const caller = authorize(message, request);
     const write: Write = { operation: 'create', message, caller, key };
-    return this.#answer(request, reply, write, (journal) =>
-      this.messages.create(message, this.#context(request, reply, journal)),
+    return this.#answer(request, reply, write, (entered, journal) =>
+      this.messages.create(message, this.#context(request, reply, entered, journal)),
     );
   }
 
@@ -53,19 +55,26 @@ export class ChatMessagesController {
   ): Promise<void> {
     const caller = authorize(message, request);
     const write: Write = { operation: 'replace', id, message, caller, key };
-    return this.#answer(request, reply, write, (journal) =>
-      this.messages.replace(id, message, caller, this.#context(request, reply, journal)),
+    return this.#answer(request, reply, write, (entered, journal) =>
+      this.messages.replace(id, message, caller, this.#context(request, reply, entered, journal)),
     );
   }
 
   // Not async, nor are the handlers: each async function on the way costs every caller that waits half a kilobyte.
   #answer(request: FastifyRequest, reply: FastifyReply, write: Write, perform: Perform): Promise<void> {
-    return this.handOvers.areAskedFor(request)
-      ? this.handOvers.answer(request, reply, write)
-      : this.answers.answer(request, reply, write, perform);
+    return this.arrivals.inOrder(write, (entered) =>
+      this.handOvers.areAskedFor(request)
+        ? this.handOvers.answer(request, reply, write, entered)
+        : this.answers.answer(request, reply, write, entered, perform),
+    );
   }
 
-  #context(request: FastifyRequest, reply: FastifyReply, journal: WriteJournal | undefined): WriteContext {
+  #context(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    entered: () => void,
+    journal: WriteJournal | undefined,
+  ): WriteContext {
     return {
       requestId: request.id,
       caller: callerName(callerOf(request)),
@@ -78,6 +87,7 @@ export class ChatMessagesController {
       abandoned: request.over,
       effort: request.effort,
       span: request.span,
+      entered,
       ...(journal && { journal }),
     };
   }

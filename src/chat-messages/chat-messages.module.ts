@@ -3,6 +3,7 @@ import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { DeliveryPerformer } from '../ledger/delivery.performer.js';
 import { NexudusModule } from '../nexudus/nexudus.module.js';
 import { ProblemDetailsModule } from '../problem-details/problem-details.module.js';
+import { Arrivals } from './arrivals.js';
 import { ChatMessagePerformer } from './chat-message.performer.js';
 import { EntityId, MessageContent, OneOf } from './chat-message.rules.js';
 import { ChatMessagesController } from './chat-messages.controller.js';
@@ -15,6 +16,7 @@ import { WriteAnswers } from './write-answers.js';
   imports: [NexudusModule, IdempotencyModule, ProblemDetailsModule],
   controllers: [ChatMessagesController],
   providers: [
+    Arrivals,
     ChatMessagesService,
     HandOvers,
     WriteAnswers,

@@ -45,9 +45,15 @@ export class HandOvers {
   /**
    * Answers one that is asked for.
    *
+   * @param entered called when it has been taken on, and whoever comes after it may be
    * @throws whatever kept the write from being taken on
    */
-  async answer(request: FastifyRequest, reply: FastifyReply, write: Write): Promise<void> {
+  async answer(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    write: Write,
+    entered: () => void,
+  ): Promise<void> {
     const { deliveries } = this;
     if (deliveries === undefined) throw new Error('There is no database to hand a write over to');
     if (request.over.aborted) throw new WriteAbandoned();
@@ -60,6 +66,7 @@ export class HandOvers {
       key: key === undefined ? undefined : keyOf(write, key),
       abandoned: request.over,
     });
+    entered();
     switch (acceptance.kind) {
       case 'running':
         throw keyInUse();

@@ -10,8 +10,10 @@ import type { ChatMessageRepresentation } from './chat-message.dto.js';
 import { replay, send, toAnswer, toProblemAnswer } from './kept-answers.js';
 import { keyOf, recordOf, type Write } from './work-record.js';
 
-/** Does the write that a request asks for; with a journal where one is kept. */
-export type Perform = (journal?: WriteJournal) => Promise<ChatMessageRepresentation>;
+/**
+ * Does the write that a request asks for; with a journal where one is kept. Says when it has its place in the line.
+ */
+export type Perform = (entered: () => void, journal?: WriteJournal) => Promise<ChatMessageRepresentation>;
 
 /** Answers writes: one that carries an idempotency key is done once, and answered the same each time. */
 @Injectable()
@@ -22,10 +24,16 @@ export class WriteAnswers {
   ) {}
 
   /** @throws whatever `perform` does, for the filter to answer */
-  async answer(request: FastifyRequest, reply: FastifyReply, write: Write, perform: Perform): Promise<void> {
+  async answer(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    write: Write,
+    entered: () => void,
+    perform: Perform,
+  ): Promise<void> {
     const { key, operation } = write;
     if (key === undefined) {
-      send(reply, toAnswer(operation, await perform()));
+      send(reply, toAnswer(operation, await perform(entered)));
       return;
     }
     const { answer, replayed } = await this.idempotency.once(
@@ -35,7 +43,7 @@ export class WriteAnswers {
         orphaned: operation === 'create' ? () => new OutcomeUnknown('connection-lost', false) : undefined,
         record: recordOf(write, { id: request.id, path: pathOf(request.url) }),
       },
-      async (journal) => toAnswer(operation, await perform(journal)),
+      async (journal) => toAnswer(operation, await perform(entered, journal)),
       (failure) => this.#keep(failure, operation, request),
     );
     if (replayed) replay(request, reply, answer);

@@ -62,6 +62,7 @@ export class NexudusClient {
     try {
       this.circuit.check();
       place = given ?? (await this.turns.admit(message, context, revise === undefined));
+      context.entered?.();
       let revised = message;
       if (revise !== undefined && message.Id !== undefined) {
         // A slot that it has already would be in the way of the read, for which there may be no other.

@@ -28,6 +28,8 @@ export interface WriteContext {
   readonly effort: WriteEffort;
   /** Of the request that it belongs to: its steps are shown below it. */
   readonly span: Span;
+  /** Called when it has its place in the line. */
+  readonly entered?: () => void;
   /** Where it was taken in already. */
   readonly place?: Place;
   /** Where what becomes of it is written down. */

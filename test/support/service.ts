@@ -148,10 +148,25 @@ export async function startSandbox(options?: SandboxOptions): Promise<NexudusSan
 
 /** The bytes of a request to create a message; with a longer `length` than the body, of one that is not all there. */
 export function rawCreate(body: string, length = body.length): string {
-  return (
-    `POST /v1/chat-messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${KEYS.everything}\r\n` +
-    `content-type: application/json\r\ncontent-length: ${length}\r\n\r\n${body}`
-  );
+  return rawWrite('POST /v1/chat-messages', body, {}, length);
+}
+
+/** The same of any write, which names its method and path. */
+export function rawWrite(
+  request: string,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+  length = Buffer.byteLength(body),
+): string {
+  const all = {
+    host: 'x',
+    authorization: `Bearer ${KEYS.everything}`,
+    'content-type': 'application/json',
+    'content-length': length,
+    ...headers,
+  };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `${request} HTTP/1.1\r\n${lines.join('')}\r\n${body}`;
 }
 
 /** What a service needs from its environment to run against a fake Nexudus. */
