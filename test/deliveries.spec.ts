@@ -561,19 +561,18 @@ describe('a write with a key', () => {
   });
 
   it('is not sent when too little is left for it by the time that it is written down', async () => {
-    const { one, sandbox, sql } = await start();
-    sandbox.next({ kind: 'hold' });
-    const former = one.create(MESSAGE);
-    await sandbox.waitForCall(({ method, path }) => method === 'POST' && path.endsWith('messages'));
+    const { one, sandbox, sql } = await start({ env: { NEXUDUS_WRITE_LIMITS: '1/1s' } });
+    expect((await one.create(MESSAGE)).status).toBe(201);
     const askedAtMs = Date.now();
-    const answer = one.create(MESSAGE, { 'idempotency-key': 'k', prefer: 'wait=2' });
-    await until(async () => (await sql("select 1 from bff.delivery where state = 'accepted'")).length === 1);
+    const answer = one.create(MESSAGE, { 'idempotency-key': 'k', prefer: 'wait=3' });
+    // A quarter of the wait has to be left for an attempt.
+    const isLate = (): boolean => Date.now() - askedAtMs > 2_400;
+    const isClaimed = async (): Promise<boolean> =>
+      (await sql("select 1 from bff.delivery where state = 'accepted'")).length === 1;
+    await until(async () => isLate() || (await isClaimed()));
     await sql('begin');
     await sql('select 1 from bff.delivery for update');
-    sandbox.release();
-    expect((await former).status).toBe(201);
-    // A quarter of the wait has to be left for an attempt.
-    await until(() => Date.now() - askedAtMs > 1_600);
+    await until(isLate);
     await sql('commit');
     expect((await answer).json).toMatchObject({ outcome: 'not-sent', retryable: true });
     expect(sandbox.writes).toHaveLength(1);
@@ -921,6 +920,29 @@ describe('while the database is away', () => {
     proxy.mend();
     await until(async () => (await one.create(MESSAGE, headers)).status === 201);
     expect(sandbox.writes.filter(({ executed }) => executed)).toHaveLength(1);
+  });
+
+  it.each<[string, Record<string, string>]>([
+    ['without a key', {}],
+    ['that is handed over', ASYNC],
+  ])('and hangs, a write %s is refused when its wait is over', async (_, headers) => {
+    const url = await postgres.createDatabase();
+    const proxy = await TcpProxy.before(url);
+    proxies.push(proxy);
+    const { create, log, sandbox } = await startReplica(databaseEnvironment(proxy.url), {});
+    expect((await create(MESSAGE)).status).toBe(201);
+    proxy.freeze();
+    const prefer = [headers['prefer'], 'wait=1'].filter(Boolean).join();
+    expect(await create(MESSAGE, { ...headers, prefer })).toMatchObject({
+      status: 503,
+      json: { type: '/problems/upstream-unavailable', outcome: 'not-sent', retryable: true },
+    });
+    const requests = (): Record<string, unknown>[] => log.filter(({ message }) => message === 'request');
+    await until(() => requests().length === 2);
+    // Long before the database is taken for away, after five seconds and more.
+    expect(requests()[1]?.['durationMs']).toBeLessThan(4_000);
+    expect(sandbox.writes).toHaveLength(1);
+    proxy.mend();
   });
 
   it('so is its key where the message was given up as unknown meanwhile', async () => {

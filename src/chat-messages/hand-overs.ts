@@ -61,10 +61,15 @@ export class HandOvers {
     const isLonger = waitSeconds * 1000 > this.config.requestDeadlineMs;
     const waitMs = isLonger ? this.config.requestDeadlineMs : waitSeconds * 1000;
     const { key } = write;
-    const acceptance = await deliveries.accept({
+    const handOver = {
       record: recordOf(write, { id: request.id, path: pathOf(request.url) }),
       key: key === undefined ? undefined : keyOf(write, key),
-      abandoned: request.over,
+    };
+    const acceptance = await this.#within(waitMs || this.config.requestDeadlineMs, request, (abandoned) =>
+      deliveries.accept({ ...handOver, abandoned }),
+    ).catch((error: unknown) => {
+      const isTooSlow = error instanceof WriteAbandoned && !request.over.aborted;
+      throw isTooSlow ? new DatabaseUnavailable(false) : error;
     });
     entered();
     switch (acceptance.kind) {
@@ -108,23 +113,33 @@ export class HandOvers {
     request: FastifyRequest,
     waitMs: number,
   ): Promise<Ending | undefined> {
+    if (request.over.aborted || this.lifecycle.isStopping) return undefined;
+    return this.#within(waitMs, request, (enough) => {
+      const takeBack = this.lifecycle.onStop(() => {
+        enough.abort();
+      });
+      return deliveries.settled(id, enough).finally(takeBack);
+    });
+  }
+
+  /** What is done is told when it is enough: the caller has gone away, or its wait is over. */
+  async #within<T>(
+    waitMs: number,
+    request: FastifyRequest,
+    work: (enough: RequestInterruption) => Promise<T>,
+  ): Promise<T> {
     const enough = new RequestInterruption();
     const end = (): void => {
       enough.abort();
     };
     const over: Interruption = request.over;
-    if (over.aborted || this.lifecycle.isStopping) return undefined;
     over.addEventListener('abort', end);
-    const takeBack = this.lifecycle.onStop(end);
-    const cancel = this.clock.after(
-      Math.max(0, request.effort.arrivedAtMs + waitMs - this.clock.nowMs()),
-      end,
-    );
+    const endsAtMs = request.effort.arrivedAtMs + waitMs;
+    const cancel = this.clock.after(Math.max(0, endsAtMs - this.clock.nowMs()), end);
     try {
-      return await deliveries.settled(id, enough);
+      return await work(enough);
     } finally {
       cancel();
-      takeBack();
       over.removeEventListener('abort', end);
     }
   }

@@ -564,7 +564,10 @@ export class SharedLine implements GateWork, LineRoom {
       let isOver = false;
       const cancel = deadline.whenLate(() => {
         isOver = true;
-        reject(this.tooLate(who));
+        const error = this.tooLate(who);
+        // Where the quota has room, it was the database that did not answer in time.
+        const hasRoom = error instanceof QuotaExhausted && error.retryAfterMs < 1;
+        reject(hasRoom ? new DatabaseUnavailable(false) : error);
       });
       this.#queue.add({
         isDurable: false,

@@ -9,7 +9,7 @@ export interface HandOver {
   readonly record: WorkRecord;
   /** Where it carries an idempotency key: that with all that it belongs to, and the body's fingerprint. */
   readonly key: { readonly scope: string; readonly fingerprint: string } | undefined;
-  /** Aborted when the caller goes away. */
+  /** Aborted when nobody waits for it any more: the caller has gone away, or its wait is over. */
   readonly abandoned: Interruption;
 }
 

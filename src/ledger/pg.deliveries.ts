@@ -71,26 +71,52 @@ export class PgDeliveries extends Deliveries {
 
   override async accept(handOver: HandOver): Promise<Acceptance> {
     const id = randomUUID();
-    const acceptance = await this.#accepting
-      .run(() =>
-        this.ledger.database.transaction(async (queries) => {
-          const accepted = await this.#accept(queries, id, handOver);
-          // A replica that was frozen finds requests whose callers have long turned to another one, and perhaps cancelled
-          // there what they would hand over here once more: the last moment at which that does no harm.
-          if (handOver.abandoned.aborted) throw new WriteAbandoned();
-          return accepted;
-        }),
-      )
-      .catch(async (error: unknown) => {
-        throw error instanceof BacklogFull ? await this.#tooMany(error) : error;
-      })
-      .catch((error: unknown) => this.#afterLoss(id, error));
+    const acceptance = await this.#unlessAbandoned(handOver.abandoned, (commit) =>
+      this.#accepting
+        .run(() =>
+          this.ledger.database.transaction(async (queries) => {
+            const accepted = await this.#accept(queries, id, handOver);
+            commit();
+            return accepted;
+          }),
+        )
+        .catch(async (error: unknown) => {
+          throw error instanceof BacklogFull ? await this.#tooMany(error) : error;
+        })
+        .catch((error: unknown) => this.#afterLoss(id, error)),
+    );
     if (handOver.key) this.metrics.idempotencyRequests.inc({ result: RESULTS[acceptance.kind] });
     if (acceptance.kind === 'accepted') {
       this.metrics.deliveriesAccepted.inc({ operation: handOver.record.operation });
       this.line.changed();
     }
     return acceptance;
+  }
+
+  /**
+   * A replica that was frozen finds requests whose callers have long turned to another one, and perhaps cancelled there
+   * what they would hand over here once more; and a database that hangs keeps callers longer than they want to wait.
+   * Up to the commit that does no harm.
+   *
+   * @param work calls back before it commits, which throws when it must not any more
+   * @throws WriteAbandoned as soon as it is abandoned
+   */
+  #unlessAbandoned<T>(abandoned: Interruption, work: (commit: () => void) => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const abort = (): void => {
+        reject(new WriteAbandoned());
+      };
+      const settled = (): void => {
+        abandoned.removeEventListener('abort', abort);
+      };
+      if (abandoned.aborted) abort();
+      abandoned.addEventListener('abort', abort);
+      const commit = (): void => {
+        if (abandoned.aborted) throw new WriteAbandoned();
+        settled();
+      };
+      work(commit).finally(settled).then(resolve, reject);
+    });
   }
 
   async #accept(queries: Queries, id: string, { record, key }: HandOver): Promise<Acceptance> {
