@@ -195,7 +195,10 @@ export class TokenSession {
     return loggedInAtMs >= this.loginSinceMs;
   }
 
-  /** Spends the refresh token; where there is none, or it is dead, the password. */
+  /**
+   * Spends the refresh token; where there is none, or it is dead, the password. One whose answer was lost is presented
+   * once more: that tells whether it is spent, while a login may be refused, spends a code, and may end the token in use.
+   */
   async #ask(lease: TokenLease): Promise<TokenOutcome> {
     const isWanted = (): boolean => !this.#stopped && lease.isHeld;
     const { pair } = lease.kept;
