@@ -924,6 +924,7 @@ describe('while the database is away', () => {
 
   it.each<[string, Record<string, string>]>([
     ['without a key', {}],
+    ['with one', KEY],
     ['that is handed over', ASYNC],
   ])('and hangs, a write %s is refused when its wait is over', async (_, headers) => {
     const url = await postgres.createDatabase();

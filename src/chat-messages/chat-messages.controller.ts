@@ -5,17 +5,17 @@ import { Clock } from '../clock/clock.js';
 import { HttpConfig } from '../config/sections.js';
 import { Lifecycle } from '../observability/lifecycle.js';
 import { Deadline } from '../nexudus/deadline.js';
-import type { WriteContext, WriteJournal } from '../nexudus/write.js';
+import type { WriteContext } from '../nexudus/write.js';
 import { Problem } from '../problem-details/problem.js';
 import { Arrivals } from './arrivals.js';
-import { ChatMessageDto } from './chat-message.dto.js';
+import { ChatMessageDto, type ChatMessageRepresentation } from './chat-message.dto.js';
 import { ChatMessagesService } from './chat-messages.service.js';
 import { HandOvers } from './hand-overs.js';
 import { IdempotencyKey } from './idempotency-key.decorator.js';
 import { MessageId } from './message-id.decorator.js';
 import { parsePreferWaitSeconds, preferOf } from './prefer.js';
 import type { Write } from './work-record.js';
-import { type Perform, WriteAnswers } from './write-answers.js';
+import { WriteAnswers } from './write-answers.js';
 
 @Controller('v1/chat-messages')
 export class ChatMessagesController {
@@ -39,9 +39,7 @@ export class ChatMessagesController {
   ): Promise<void> {
     const caller = authorize(message, request);
     const write: Write = { operation: 'create', message, caller, key };
-    return this.#answer(request, reply, write, (entered, journal) =>
-      this.messages.create(message, this.#context(request, reply, entered, journal)),
-    );
+    return this.#answer(request, reply, write, (context) => this.messages.create(message, context));
   }
 
   /** Replaces a chat message: what is left out is cleared. */
@@ -55,41 +53,39 @@ export class ChatMessagesController {
   ): Promise<void> {
     const caller = authorize(message, request);
     const write: Write = { operation: 'replace', id, message, caller, key };
-    return this.#answer(request, reply, write, (entered, journal) =>
-      this.messages.replace(id, message, caller, this.#context(request, reply, entered, journal)),
+    return this.#answer(request, reply, write, (context) =>
+      this.messages.replace(id, message, caller, context),
     );
   }
 
   // Not async, nor are the handlers: each async function on the way costs every caller that waits half a kilobyte.
-  #answer(request: FastifyRequest, reply: FastifyReply, write: Write, perform: Perform): Promise<void> {
-    return this.arrivals.inOrder(write, (entered) =>
-      this.handOvers.areAskedFor(request)
-        ? this.handOvers.answer(request, reply, write, entered)
-        : this.answers.answer(request, reply, write, entered, perform),
-    );
-  }
-
-  #context(
+  #answer(
     request: FastifyRequest,
     reply: FastifyReply,
-    entered: () => void,
-    journal: WriteJournal | undefined,
-  ): WriteContext {
-    return {
-      requestId: request.id,
-      caller: callerName(callerOf(request)),
-      deadline: new Deadline(
+    write: Write,
+    perform: (context: WriteContext) => Promise<ChatMessageRepresentation>,
+  ): Promise<void> {
+    return this.arrivals.inOrder(write, (entered) => {
+      if (this.handOvers.areAskedFor(request)) return this.handOvers.answer(request, reply, write, entered);
+      const deadline = new Deadline(
         this.clock,
         this.#waitMs(request, reply),
         request.effort.arrivedAtMs,
         this.lifecycle,
-      ),
-      abandoned: request.over,
-      effort: request.effort,
-      span: request.span,
-      entered,
-      ...(journal && { journal }),
-    };
+      );
+      return this.answers.answer(request, reply, write, deadline, (journal) =>
+        perform({
+          requestId: request.id,
+          caller: callerName(write.caller),
+          deadline,
+          abandoned: request.over,
+          effort: request.effort,
+          span: request.span,
+          entered,
+          ...(journal && { journal }),
+        }),
+      );
+    });
   }
 
   /** What the caller asked for with `Prefer: wait=N`, where that is less than the longest wait. */

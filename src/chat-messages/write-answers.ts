@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Idempotency, type Keep } from '../idempotency/idempotency.js';
+import type { Deadline } from '../nexudus/deadline.js';
 import { OutcomeUnknown } from '../nexudus/nexudus.errors.js';
 import type { WriteJournal } from '../nexudus/write.js';
 import { pathOf } from '../observability/request-path.js';
@@ -10,10 +11,8 @@ import type { ChatMessageRepresentation } from './chat-message.dto.js';
 import { replay, send, toAnswer, toProblemAnswer } from './kept-answers.js';
 import { keyOf, recordOf, type Write } from './work-record.js';
 
-/**
- * Does the write that a request asks for; with a journal where one is kept. Says when it has its place in the line.
- */
-export type Perform = (entered: () => void, journal?: WriteJournal) => Promise<ChatMessageRepresentation>;
+/** Does the write that a request asks for; with a journal where one is kept. */
+export type Perform = (journal?: WriteJournal) => Promise<ChatMessageRepresentation>;
 
 /** Answers writes: one that carries an idempotency key is done once, and answered the same each time. */
 @Injectable()
@@ -28,12 +27,12 @@ export class WriteAnswers {
     request: FastifyRequest,
     reply: FastifyReply,
     write: Write,
-    entered: () => void,
+    deadline: Deadline,
     perform: Perform,
   ): Promise<void> {
     const { key, operation } = write;
     if (key === undefined) {
-      send(reply, toAnswer(operation, await perform(entered)));
+      send(reply, toAnswer(operation, await perform()));
       return;
     }
     const { answer, replayed } = await this.idempotency.once(
@@ -42,8 +41,9 @@ export class WriteAnswers {
         ...keyOf(write, key),
         orphaned: operation === 'create' ? () => new OutcomeUnknown('connection-lost', false) : undefined,
         record: recordOf(write, { id: request.id, path: pathOf(request.url) }),
+        whenLate: (callback) => deadline.whenLate(callback),
       },
-      async (journal) => toAnswer(operation, await perform(entered, journal)),
+      async (journal) => toAnswer(operation, await perform(journal)),
       (failure) => this.#keep(failure, operation, request),
     );
     if (replayed) replay(request, reply, answer);

@@ -41,6 +41,9 @@ export interface WorkJournal {
   readonly isHeld: boolean;
 }
 
+/** Calls back when nobody waits any more; the returned function takes that back. */
+export type WhenLate = (callback: () => void) => () => void;
+
 /** The right to run what a key stands for. Whoever holds it settles or releases it. */
 export interface Lease {
   readonly scope: string;
@@ -80,8 +83,15 @@ export abstract class IdempotencyStore {
   /**
    * @param leaseMs how long the lease holds, unless it is renewed
    * @param record for a store that outlives its process
+   * @param whenLate for a store that may be slow: a claim that comes later than that is let go
    */
-  abstract claim(scope: string, fingerprint: string, leaseMs: number, record?: WorkRecord): Promise<Claim>;
+  abstract claim(
+    scope: string,
+    fingerprint: string,
+    leaseMs: number,
+    record?: WorkRecord,
+    whenLate?: WhenLate,
+  ): Promise<Claim>;
   /** False when somebody has taken the lease over. */
   abstract renew(lease: Lease, leaseMs: number): Promise<boolean>;
   /** Keeps the answer for its time to live. False when somebody has taken the lease over: nothing is changed then. */

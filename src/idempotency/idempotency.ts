@@ -8,6 +8,7 @@ import {
   type Claim,
   type KeptAnswer,
   type Lease,
+  type WhenLate,
   type WorkJournal,
   type WorkRecord,
 } from './idempotency.store.js';
@@ -28,6 +29,8 @@ export interface KeyedRequest {
   readonly orphaned: (() => Error) | undefined;
   /** Written down by a store that outlives this process. */
   readonly record?: WorkRecord;
+  /** When its wait is over. */
+  readonly whenLate?: WhenLate;
 }
 
 /** What is to be kept of work that failed; `undefined` where nothing is, and the key is free again. */
@@ -56,11 +59,11 @@ export class Idempotency {
    * @throws whatever the work does
    */
   async once(
-    { requestId, scope, fingerprint, orphaned, record }: KeyedRequest,
+    { requestId, scope, fingerprint, orphaned, record, whenLate }: KeyedRequest,
     work: (journal: WorkJournal | undefined) => Promise<KeptAnswer>,
     keepOf: (failure: unknown) => Keep,
   ): Promise<{ readonly answer: KeptAnswer; readonly replayed: boolean }> {
-    const claim = await this.store.claim(scope, fingerprint, LEASE_MS, record);
+    const claim = await this.store.claim(scope, fingerprint, LEASE_MS, record, whenLate);
     this.metrics.idempotencyRequests.inc({ result: RESULTS[claim.kind] });
     switch (claim.kind) {
       case 'settled':

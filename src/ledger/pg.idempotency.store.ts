@@ -7,6 +7,7 @@ import {
   IdempotencyStore,
   type KeptAnswer,
   type Lease,
+  type WhenLate,
   type WorkRecord,
 } from '../idempotency/idempotency.store.js';
 import type { Background } from './background.js';
@@ -34,6 +35,28 @@ export class PgIdempotencyStore extends IdempotencyStore {
     fingerprint: string,
     leaseMs: number,
     record?: WorkRecord,
+    whenLate?: WhenLate,
+  ): Promise<Claim> {
+    const claim = this.#claim(scope, fingerprint, leaseMs, record);
+    if (whenLate === undefined) return claim;
+    return new Promise((resolve, reject) => {
+      let isLate = false;
+      const cancel = whenLate(() => {
+        isLate = true;
+        reject(new DatabaseUnavailable(false));
+      });
+      claim.finally(cancel).then((made) => {
+        resolve(made);
+        if (isLate && made.kind === 'claimed') this.#letGo(holdOf(made.lease));
+      }, reject);
+    });
+  }
+
+  async #claim(
+    scope: string,
+    fingerprint: string,
+    leaseMs: number,
+    record: WorkRecord | undefined,
   ): Promise<Claim> {
     const { ledger } = this;
     const id = randomUUID();
@@ -82,11 +105,14 @@ export class PgIdempotencyStore extends IdempotencyStore {
         }
       });
     } catch (error) {
-      // Its caller is told that nothing was sent: nobody is to wait for the end of a lease that nobody uses.
-      if (error instanceof DatabaseUnavailable && error.mayHaveCommitted)
-        void this.background.untilDone(() => ledger.letGo(taken));
+      if (error instanceof DatabaseUnavailable && error.mayHaveCommitted) this.#letGo(taken);
       throw error;
     }
+  }
+
+  /** Its caller is told that nothing was sent: nobody is to wait for the end of a lease that nobody uses. */
+  #letGo(taken: { readonly id: string; readonly fence: number }): void {
+    void this.background.untilDone(() => this.ledger.letGo(taken));
   }
 
   override async renew(lease: Lease, leaseMs: number): Promise<boolean> {
