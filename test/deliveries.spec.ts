@@ -95,11 +95,12 @@ async function connect(url: string): Promise<Fleet['sql']> {
   return async (text, values = []) => (await client.query<Record<string, unknown>>(text, values)).rows;
 }
 
-/** How many changes of deliveries wait for somebody else's to be over. */
-async function blocked(sql: Fleet['sql']): Promise<number> {
+/** How many changes of deliveries, or of what counts them, wait for somebody else's to be over. */
+async function blocked(sql: Fleet['sql'], table = 'bff.delivery'): Promise<number> {
   const [row] = await sql(
     `select count(distinct pid) from pg_locks waits join pg_locks has using (pid)
-     where not waits.granted and has.relation = 'bff.delivery'::regclass`,
+     where not waits.granted and has.relation = $1::regclass`,
+    [table],
   );
   return Number(row?.['count']);
 }
@@ -802,6 +803,96 @@ describe('replaces of one message that wait', () => {
     await one.when(first, 'done');
     expect(sandbox.messages.get(Id)?.Content).toBe('a');
     expect(sandbox.writes).toHaveLength(2);
+  });
+
+  const REFUSED = 'sandbox:reject';
+
+  const contentsOf = ({ sandbox }: Fleet): string[] =>
+    sandbox.writes.map(({ body }) => (JSON.parse(body) as { Content: string }).Content);
+
+  it('are sent as if the last had never come when that is rejected, and each ends in its own way', async () => {
+    const fleet = await start();
+    const { one, two, sandbox, sql } = fleet;
+    const Id = await hold(fleet);
+    const replace = (content: string, prefer: string): Promise<Answer> =>
+      two.replace(Id, { ...MESSAGE, content }, { prefer, 'idempotency-key': content });
+    const first = await replace('a', 'respond-async');
+    const second = replace('b', 'respond-async, wait=20');
+    await until(async () => (await sql("select 1 from bff.delivery where state = 'accepted'")).length === 2);
+    const refused = await replace(REFUSED, 'respond-async');
+    sandbox.release();
+    expect(await second).toMatchObject({ status: 200, json: { id: Id, content: 'b' } });
+    expect(await one.when(refused, 'rejected')).toMatchObject({ attempts: 1 });
+    const done = await one.when(first, 'done', 'rejected');
+    expect(done).toMatchObject({ state: 'done', attempts: 0, message: { id: Id, content: 'a' } });
+    expect(contentsOf(fleet)).toEqual(['first', REFUSED, 'b']);
+    const again = (content: string): Promise<Answer> =>
+      one.replace(Id, { ...MESSAGE, content }, { 'idempotency-key': content });
+    expect((await again('a')).json).toEqual(done['message']);
+    expect((await again('b')).json).toEqual((await second).json);
+    const requestId = refused.headers.get('x-request-id');
+    expect((await again(REFUSED)).json).toMatchObject({ outcome: 'rejected', requestId });
+    expect(sandbox.writes).toHaveLength(3);
+    // The last write leaves in its own time.
+    while ((await sql('select 1 from bff.line')).length > 0);
+    expect(await sql('select caller from bff.backlog where waiting <> 0')).toEqual([]);
+  });
+
+  it('are sent before what came after them when the last is rejected', async () => {
+    const fleet = await start();
+    const { one, two, sandbox, sql } = fleet;
+    const Id = await hold(fleet);
+    const replace = (content: string): Promise<Answer> => two.replace(Id, { ...MESSAGE, content }, ASYNC);
+    const refused = [];
+    for (const content of ['a', `${REFUSED} b`, `${REFUSED} c`]) refused.push(await replace(content));
+    refused.shift();
+    const later = one.replace(Id, { ...MESSAGE, content: 'later' });
+    await until(async () => (await sql('select 1 from bff.line')).length === 3);
+    const last = await replace('last');
+    sandbox.release();
+    expect((await later).status).toBe(200);
+    await one.when(last, 'done');
+    expect(contentsOf(fleet)).toEqual(['first', `${REFUSED} c`, `${REFUSED} b`, 'a', 'later', 'last']);
+    for (const delivery of refused) expect((await one.read(delivery)).json['state']).toBe('rejected');
+  });
+
+  it('have the place of one that is rejected only when all else is written, or two would wait for each other', async () => {
+    const { one, sandbox, sql } = await start();
+    const { Id } = sandbox.seed({ BusinessId: 1, Content: 'old' });
+    const replace = (content: string, headers = {}): Promise<Answer> =>
+      one.replace(Id, { ...MESSAGE, content }, headers);
+    sandbox.next({ kind: 'hold' });
+    const before = replace('first');
+    await until(() => sandbox.writes.length === 1);
+    const first = await replace('a', ASYNC);
+    await replace(REFUSED, ASYNC);
+    // As everywhere: the count, then the line. Of two that wait for each other, this one is told.
+    await sql("set deadlock_timeout = '10ms'");
+    await sql('begin');
+    await sql('select caller from bff.backlog for update');
+    sandbox.release();
+    await before;
+    await until(async () => (await blocked(sql, 'bff.backlog')) === 1);
+    await sql('select id from bff.gate where id = 1 for update');
+    await sql('commit');
+    await one.when(first, 'done');
+  });
+
+  it('are not sent when they were cancelled or have expired by the time that the last is rejected', async () => {
+    const fleet = await start();
+    const { one, sandbox, sql } = fleet;
+    const Id = await hold(fleet);
+    const replace = (content: string): Promise<Answer> => one.replace(Id, { ...MESSAGE, content }, ASYNC);
+    const first = await replace('a');
+    const cancelled = await replace('b');
+    const expired = await replace('c');
+    await replace(REFUSED);
+    expect((await one.cancel(cancelled)).json).toMatchObject({ state: 'cancelled' });
+    await sql('update bff.delivery set expires_at = now() where id = $1', [expired.json['id']]);
+    await one.when(expired, 'expired');
+    sandbox.release();
+    await one.when(first, 'done');
+    expect(contentsOf(fleet)).toEqual(['first', REFUSED, 'a']);
   });
 });
 

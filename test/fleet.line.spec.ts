@@ -276,6 +276,22 @@ describe('deliveries in the line', () => {
     expect(await replace('b', 'c')).toBe(false);
   });
 
+  it('inherit the place of one that is under way when that leaves it, before whoever came after it', async () => {
+    const one = await TestReplica.start(await postgres.createDatabase());
+    one.serve();
+    await one.enter('a', 's');
+    await until(() => one.sent.length === 1);
+    await one.enter('c', 's');
+    await one.database.transaction((transaction) => one.deliveries.inherit(transaction, 'a', 'b'));
+    expect(await one.deliveries.standing('b')).toBeUndefined();
+    for (const n of [0, 1, 2]) {
+      await until(() => one.sent.length === n + 1);
+      one.sent[n]?.place.leave();
+    }
+    expect(one.sent.map(({ deliveryId }) => deliveryId)).toEqual(['a', 'b', 'c']);
+    while ((await one.database.query('select 1 from bff.line')).length > 0);
+  });
+
   it('are told where they stand, a page of them at once, however many stand there', async () => {
     const one = await TestReplica.start(await postgres.createDatabase(), '1/1h');
     const { database, deliveries } = one;

@@ -41,6 +41,7 @@ export class LinePlace implements DeliveryPlace {
     readonly seq: number,
     readonly lane: string,
     readonly caller: string,
+    readonly deliveryId: string | undefined,
     readonly life: string,
     readonly deadline: Deadline | undefined,
     isWanting: boolean,

@@ -47,11 +47,12 @@ export class PgDeliveryLine extends DeliveryLine {
     if ((formers.session ?? ticket.seq) !== ticket.seq || (formers.message ?? ticket.seq) !== ticket.seq) {
       return false;
     }
-    await transaction.query('update bff.line set delivery_id = $2 where seq = $1', [
-      ticket.seq,
-      byDeliveryId,
-    ]);
+    await give(gate, deliveryId, byDeliveryId);
     return true;
+  }
+
+  override async inherit(transaction: Queries, deliveryId: string, byDeliveryId: string): Promise<void> {
+    await give(await Gate.open(transaction), deliveryId, byDeliveryId);
   }
 
   override async withdraw(transaction: Queries, deliveryId: string): Promise<boolean> {
@@ -141,6 +142,10 @@ export const STANDINGS = `with asked as (
     where lane = counted.lane and seq between counted.first and counted.last and ${WAITS}
   ) as t
   where t.delivery_id = any($1::text[])`;
+
+async function give(gate: Gate, deliveryId: string, byDeliveryId: string): Promise<void> {
+  await gate.query('update bff.line set delivery_id = $2 where delivery_id = $1', [deliveryId, byDeliveryId]);
+}
 
 /** Whether a replica that lives may be sending it, or waits for a slot to send it once more. */
 async function isInHands(gate: Gate, { replica }: Ticket): Promise<boolean> {

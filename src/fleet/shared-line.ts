@@ -265,7 +265,9 @@ export class SharedLine implements GateWork, LineRoom {
     this.#places.delete(place.seq);
     this.#forPlace(place, async (turn, ticket) => {
       this.#takeBack(turn, place, ticket);
-      await turn.gate.leave(ticket);
+      // Another delivery may have inherited it.
+      if (ticket.deliveryId === place.deliveryId) await turn.gate.leave(ticket);
+      else await turn.gate.wantAgain(ticket);
       return nothing;
     });
   }
@@ -457,14 +459,14 @@ export class SharedLine implements GateWork, LineRoom {
 
   #placeOf(
     seq: number,
-    { lane, caller }: Pick<Comer, 'lane' | 'caller'>,
+    { lane, caller, deliveryId }: Pick<Comer, 'lane' | 'caller' | 'deliveryId'>,
     life: string,
     deadline: Deadline | undefined,
     call: number | undefined,
     isWanting = false,
   ): LinePlace {
     const first = call === undefined ? undefined : { slot: this.#slotOf(call, life), call };
-    const place = new LinePlace(this, seq, lane, caller, life, deadline, isWanting, first);
+    const place = new LinePlace(this, seq, lane, caller, deliveryId, life, deadline, isWanting, first);
     this.#places.set(seq, place);
     return place;
   }

@@ -215,7 +215,9 @@ export class DeliveryRunner implements DeliveryServer {
     let followers: readonly string[] = [];
     const settled = this.background.untilDone(() =>
       this.ledger.settle(hold, settlement, async (queries) => {
+        if (state === 'rejected') return this.followers.goOn(queries, id);
         followers = await this.followers.settle(queries, id, state, answer);
+        return undefined;
       }),
     );
     const cancel = this.clock.after(PATIENCE_MS, () => {

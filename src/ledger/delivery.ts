@@ -35,7 +35,7 @@ export interface Delivery {
   readonly answer: StoredAnswer | undefined;
   /** As it was handed over; only as long as it is kept. */
   readonly content: string | undefined;
-  /** The delivery that is sent in its stead, and whose end is its own. */
+  /** The delivery that is sent in its stead, and whose end is its own unless it is rejected. */
   readonly mergedInto: string | undefined;
   /** Raised whenever somebody takes it over, and when it ends. */
   readonly fence: number;

@@ -12,7 +12,8 @@ const FOLLOWERS = `from bff.delivery where merged_into = $1 and state = 'accepte
 
 /**
  * Deliveries in whose stead a later one is sent, to save quota: replaces of one message that waited when another
- * replace of it came. They have no place in the line, and end as the later one does.
+ * replace of it came. They have no place in the line, and end as the later one does, unless that is rejected: then they
+ * were not written over, and the last of them is sent after all.
  */
 export class Followers {
   constructor(
@@ -50,7 +51,10 @@ export class Followers {
    */
   async follow(queries: Queries, id: string, leaderId: string): Promise<boolean> {
     if (!(await this.line.replace(queries, id, leaderId))) return false;
-    await this.#point(queries, id, leaderId);
+    await queries.query('update bff.delivery set merged_into = $2 where id = $1 or merged_into = $1', [
+      id,
+      leaderId,
+    ]);
     return true;
   }
 
@@ -70,9 +74,21 @@ export class Followers {
     const last = followers.at(-1);
     if (last === undefined) return true;
     if (!(await this.line.replace(queries, id, last.id))) return false;
-    await this.#point(queries, id, last.id);
-    await queries.query('update bff.delivery set merged_into = null where id = $1', [last.id]);
+    await this.#lead(queries, id, last.id);
     return true;
+  }
+
+  /**
+   * Lets the last of them be sent in the place of the one in their stead, as if that had never come: it is rejected,
+   * which says nothing of them.
+   *
+   * @returns what is to be done last in that transaction, since that is where the line comes
+   */
+  async goOn(queries: Queries, id: string): Promise<() => Promise<void>> {
+    const last = (await queries.query<{ id: string }>(`select id ${FOLLOWERS}`, [id])).at(-1);
+    if (last === undefined) return () => Promise.resolve();
+    await this.#lead(queries, id, last.id);
+    return () => this.line.inherit(queries, id, last.id);
   }
 
   /** They end as the one in their stead has ended, in the transaction that says so. */
@@ -98,8 +114,9 @@ export class Followers {
     return followers.map((follower) => follower.id);
   }
 
-  async #point(queries: Queries, formerId: string, id: string): Promise<void> {
-    await queries.query('update bff.delivery set merged_into = $2 where id = $1 or merged_into = $1', [
+  /** From now on this one of them is sent in the stead of the others. */
+  async #lead(queries: Queries, formerId: string, id: string): Promise<void> {
+    await queries.query('update bff.delivery set merged_into = nullif($2::uuid, id) where merged_into = $1', [
       formerId,
       id,
     ]);

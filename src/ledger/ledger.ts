@@ -203,12 +203,13 @@ export class Ledger {
   /**
    * Writes down how a write has ended. False when somebody has taken it over: nothing is changed then.
    *
-   * @param also what is to be written down together with that, for one that was handed over
+   * @param also what is to be written down together with that, for one that was handed over: of other deliveries at
+   *   once, of the line in what it returns
    */
   async settle(
     hold: Hold,
     { state, answer }: Settlement,
-    also: (queries: Queries) => Promise<unknown> = () => Promise.resolve(),
+    also: (queries: Queries) => Promise<(() => Promise<void>) | undefined> = () => Promise.resolve(undefined),
   ): Promise<boolean> {
     const ours = { id: hold.id, fence: hold.fence };
     if (hold.mode === 'sync') return this.#end(this.database, ours, 'sync', state, answer, hold.personal);
@@ -220,8 +221,9 @@ export class Ledger {
       );
       if (row === undefined) return false;
       if (!(await this.#end(queries, ours, 'async', state, answer, hold.personal))) return false;
-      await also(queries);
+      const last = await also(queries);
       if (row.is_open) await this.count(queries, row.caller, -1);
+      await last?.();
       return true;
     });
     if (isOurs) this.settlements.announce(hold.id);

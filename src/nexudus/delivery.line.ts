@@ -55,6 +55,11 @@ export abstract class DeliveryLine {
   /** Gives the place of one that waits to another: the later of two updates of one message. False if it has begun. */
   abstract replace(transaction: Queries, deliveryId: string, byDeliveryId: string): Promise<boolean>;
   /**
+   * Gives the place of one that is settled to another, whoever has it in hand: when that one is through with it, it is
+   * not left, but the other's turn.
+   */
+  abstract inherit(transaction: Queries, deliveryId: string, byDeliveryId: string): Promise<void>;
+  /**
    * Takes one out that waits or holds, in the transaction that cancels or settles it. False while a replica that lives
    * may be sending it.
    */
