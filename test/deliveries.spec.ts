@@ -894,6 +894,27 @@ describe('replaces of one message that wait', () => {
     await one.when(first, 'done');
     expect(contentsOf(fleet)).toEqual(['first', REFUSED, 'a']);
   });
+
+  it('are unknown when nobody knows whether the last was written over them, each under its own request', async () => {
+    const fleet = await start();
+    const { one, sandbox, sql } = fleet;
+    const Id = await hold(fleet);
+    const replace = (content: string): Promise<Answer> =>
+      one.replace(Id, { ...MESSAGE, content }, { ...ASYNC, 'x-request-id': content });
+    const first = await replace('a');
+    const last = await replace('b');
+    // As after many turns.
+    await sql("update bff.delivery set attempts = 20 where state = 'accepted'");
+    sandbox.next({ kind: 'lost' }, { times: 5 });
+    sandbox.release();
+    for (const [delivery, requestId] of [
+      [first, 'a'],
+      [last, 'b'],
+    ] as const) {
+      const unknown = await one.when(delivery, 'unknown');
+      expect(unknown).toMatchObject({ problem: { outcome: 'unknown', retryable: true, requestId } });
+    }
+  });
 });
 
 describe('a delivery whose sender is gone', () => {

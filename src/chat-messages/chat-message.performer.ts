@@ -58,7 +58,10 @@ export class ChatMessagePerformer extends DeliveryPerformer {
   }
 
   override inStead(work: Work, answer: KeptAnswer): KeptAnswer {
-    if (answer.problem !== undefined) return answer;
+    if (answer.problem !== undefined) {
+      const problem = JSON.parse(answer.body) as object;
+      return { ...answer, body: JSON.stringify({ ...problem, requestId: this.requestId(work) }) };
+    }
     const { id, updatedAt } = JSON.parse(answer.body) as ChatMessageRepresentation;
     return this.delivered(work, { id, updatedAt });
   }
