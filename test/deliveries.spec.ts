@@ -316,19 +316,23 @@ describe('a write that is handed over', () => {
     expect(sandbox.messages.get(Id)?.Content).toBe(MESSAGE.content);
   });
 
-  it('of a replace that never gets a usable answer is given up as unknown, and what comes after it goes on', async () => {
+  it('of a replace that never gets a usable answer is given up as unknown, its key is free, and what comes after it goes on', async () => {
     const { one, sandbox, sql } = await start({ env: { DELIVERY_UNKNOWN_HOLD_S: '0' } });
     const { Id } = sandbox.seed({ BusinessId: 1, Content: 'old' });
     const inSession = { ...MESSAGE, sessionId: 7 };
     sandbox.next({ kind: 'hold' });
     await one.create(inSession, ASYNC);
     await until(() => sandbox.writes.length === 1);
-    const first = await one.replace(Id, inSession, ASYNC);
+    const keyed = { ...ASYNC, 'idempotency-key': 'k' };
+    const first = await one.replace(Id, inSession, keyed);
     // As after many turns; until here it waits for the one before it in its session.
     await sql("update bff.delivery set attempts = 20 where operation = 'replace'");
     sandbox.next({ kind: 'lost' }, { times: 5 });
     sandbox.release();
     expect(await one.when(first, 'unknown')).toMatchObject({ outcome: 'unknown', attempts: 25 });
+    const again = await one.replace(Id, inSession, keyed);
+    expect([again.status, again.headers.get('idempotency-replayed')]).toEqual([202, null]);
+    expect(await one.when(again, 'done')).toMatchObject({ attempts: 1 });
     const later = await one.replace(Id, { ...inSession, content: 'later' }, ASYNC);
     expect(await one.when(later, 'done')).toMatchObject({ attempts: 1 });
   });

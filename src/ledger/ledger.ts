@@ -264,7 +264,8 @@ export class Ledger {
          lease_until = null, settled_at = now(), keep_until = now() + $5::float8 * interval '1 millisecond',
          content = case when $6 then null else content end,
          content_until = case when $7 then now() + $8::float8 * interval '1 millisecond' end,
-         scope = case when $9 then null else scope end, next_look_at = case when $11 then now() end
+         -- What can be sent again safely leaves its key free.
+         scope = case when $9 or ($11 and operation = 'replace') then null else scope end, next_look_at = case when $11 then now() end
        where id = $1 and ($10::bigint is null or (fence = $10 and owner is not null and answer is null))
        returning id`,
       [
