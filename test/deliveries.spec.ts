@@ -1062,6 +1062,31 @@ describe('while the database is away', () => {
     proxy.mend();
   });
 
+  it.each<[string, Record<string, string>]>([
+    ['without a key', {}],
+    ['that is handed over', ASYNC],
+  ])('and hangs, a write %s waits no longer than that for another of its session', async (_, headers) => {
+    const url = await postgres.createDatabase();
+    const proxy = await TcpProxy.before(url);
+    proxies.push(proxy);
+    const { create, log, sandbox } = await startReplica(databaseEnvironment(proxy.url), {});
+    const message = { ...MESSAGE, sessionId: 42 };
+    expect((await create(message)).status).toBe(201);
+    proxy.freeze();
+    const former = create(message, KEY);
+    const prefer = [headers['prefer'], 'wait=1'].filter(Boolean).join();
+    expect(await create(message, { ...headers, prefer })).toMatchObject({
+      status: 503,
+      json: { type: '/problems/upstream-unavailable', outcome: 'not-sent', retryable: true },
+    });
+    const requests = (): Record<string, unknown>[] => log.filter((line) => line['message'] === 'request');
+    await until(() => requests().length >= 2);
+    proxy.mend();
+    expect(requests()[1]?.['durationMs']).toBeLessThan(4_000);
+    expect((await former).status).toBe(201);
+    expect(sandbox.writes).toHaveLength(2);
+  });
+
   it('so is its key where the message was given up as unknown meanwhile', async () => {
     const { two, answer, proxy, sandbox, sql } = await startCut(KEY);
     // Nobody finds it out by looking.

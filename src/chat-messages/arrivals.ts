@@ -1,5 +1,7 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
+import { DatabaseUnavailable } from '../database/database.errors.js';
 import { Deliveries } from '../ledger/deliveries.js';
+import type { Deadline } from '../nexudus/deadline.js';
 import { sessionName } from '../nexudus/session-name.js';
 import { toNexudus } from './chat-message.mapper.js';
 import type { Write } from './work-record.js';
@@ -23,9 +25,11 @@ export class Arrivals {
   /**
    * Does the work when all have entered that came before, and belong to the same session or replace the same message.
    *
+   * @param deadline of its caller, who does not wait longer than that for others either
    * @param work calls back when it has its place, or none is to be had; at its end at the latest that is taken for granted
+   * @throws DatabaseUnavailable when it is too late by then
    */
-  inOrder<T>(write: Write, work: (entered: () => void) => Promise<T>): Promise<T> {
+  inOrder<T>(write: Write, deadline: Deadline, work: (entered: () => void) => Promise<T>): Promise<T> {
     const names = this.#isNeeded ? namesOf(write) : [];
     if (names.length === 0) return work(nothing);
     const former = names.flatMap((name) => this.#last.get(name) ?? []);
@@ -37,9 +41,27 @@ export class Arrivals {
       };
     });
     for (const name of names) this.#last.set(name, entry);
-    const done = former.length === 0 ? work(entered) : Promise.all(former).then(() => work(entered));
-    return done.finally(entered);
+    if (former.length === 0) return work(entered).finally(entered);
+    const before = Promise.all(former);
+    return inTime(before, deadline)
+      .then(() => work(entered))
+      .finally(() => {
+        // Whoever comes after one that was too late waits for those before it all the same.
+        void before.then(entered);
+      });
   }
+}
+
+function inTime(before: Promise<unknown>, deadline: Deadline): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const cancel = deadline.whenLate(() => {
+      reject(new DatabaseUnavailable(false));
+    });
+    void before.then(() => {
+      cancel();
+      resolve();
+    });
+  });
 }
 
 function namesOf({ id, message }: Write): string[] {

@@ -65,14 +65,18 @@ export class ChatMessagesController {
     write: Write,
     perform: (context: WriteContext) => Promise<ChatMessageRepresentation>,
   ): Promise<void> {
-    return this.arrivals.inOrder(write, (entered) => {
-      if (this.handOvers.areAskedFor(request)) return this.handOvers.answer(request, reply, write, entered);
-      const deadline = new Deadline(
-        this.clock,
-        this.#waitMs(request, reply),
-        request.effort.arrivedAtMs,
-        this.lifecycle,
-      );
+    const isHandedOver = this.handOvers.areAskedFor(request);
+    const waitMs = this.#waitMs(request);
+    if (waitMs !== undefined && !isHandedOver)
+      void reply.header('preference-applied', `wait=${waitMs / 1000}`);
+    const deadline = new Deadline(
+      this.clock,
+      waitMs ?? this.config.requestDeadlineMs,
+      request.effort.arrivedAtMs,
+      this.lifecycle,
+    );
+    return this.arrivals.inOrder(write, deadline, (entered) => {
+      if (isHandedOver) return this.handOvers.answer(request, reply, write, entered);
       return this.answers.answer(request, reply, write, deadline, (journal) =>
         perform({
           requestId: request.id,
@@ -88,13 +92,11 @@ export class ChatMessagesController {
     });
   }
 
-  /** What the caller asked for with `Prefer: wait=N`, where that is less than the longest wait. */
-  #waitMs(request: FastifyRequest, reply: FastifyReply): number {
+  /** What the caller asked for with `Prefer: wait=N`, where that is not more than the longest wait. */
+  #waitMs(request: FastifyRequest): number | undefined {
     const seconds = parsePreferWaitSeconds(preferOf(request));
-    if (seconds === undefined || seconds * 1000 > this.config.requestDeadlineMs)
-      return this.config.requestDeadlineMs;
-    void reply.header('preference-applied', `wait=${seconds}`);
-    return seconds * 1000;
+    const isHonoured = seconds !== undefined && seconds * 1000 <= this.config.requestDeadlineMs;
+    return isHonoured ? seconds * 1000 : undefined;
   }
 }
 
