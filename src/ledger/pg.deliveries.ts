@@ -73,13 +73,14 @@ export class PgDeliveries extends Deliveries {
     const id = randomUUID();
     const acceptance = await this.#unlessAbandoned(handOver.abandoned, (commit) =>
       this.#accepting
-        .run(() =>
-          this.ledger.database.transaction(async (queries) => {
+        .run(async () => {
+          if (handOver.abandoned.aborted) throw new WriteAbandoned();
+          return this.ledger.database.transaction(async (queries) => {
             const accepted = await this.#accept(queries, id, handOver);
             commit();
             return accepted;
-          }),
-        )
+          });
+        })
         .catch(async (error: unknown) => {
           throw error instanceof BacklogFull ? await this.#tooMany(error) : error;
         })
