@@ -1,4 +1,5 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
+import { inTime } from '../clock/in-time.js';
 import { DatabaseUnavailable } from '../database/database.errors.js';
 import { Deliveries } from '../ledger/deliveries.js';
 import type { Deadline } from '../nexudus/deadline.js';
@@ -43,25 +44,14 @@ export class Arrivals {
     for (const name of names) this.#last.set(name, entry);
     if (former.length === 0) return work(entered).finally(entered);
     const before = Promise.all(former);
-    return inTime(before, deadline)
+    const tooLate = (): Error => new DatabaseUnavailable(false);
+    return inTime(before, (callback) => deadline.whenLate(callback), tooLate)
       .then(() => work(entered))
       .finally(() => {
         // Whoever comes after one that was too late waits for those before it all the same.
         void before.then(entered);
       });
   }
-}
-
-function inTime(before: Promise<unknown>, deadline: Deadline): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const cancel = deadline.whenLate(() => {
-      reject(new DatabaseUnavailable(false));
-    });
-    void before.then(() => {
-      cancel();
-      resolve();
-    });
-  });
 }
 
 function namesOf({ id, message }: Write): string[] {

@@ -1,3 +1,5 @@
+import type { WhenLate } from '../clock/in-time.js';
+
 /** An answer as it was given, so that it can be given again byte for byte. */
 export interface KeptAnswer {
   readonly status: number;
@@ -40,9 +42,6 @@ export interface WorkJournal {
   /** Whether the work is still this process's to do. */
   readonly isHeld: boolean;
 }
-
-/** Calls back when nobody waits any more; the returned function takes that back. */
-export type WhenLate = (callback: () => void) => () => void;
 
 /** The right to run what a key stands for. Whoever holds it settles or releases it. */
 export interface Lease {

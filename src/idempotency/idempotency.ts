@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock/clock.js';
+import type { WhenLate } from '../clock/in-time.js';
 import { AppLogger } from '../observability/app-logger.js';
 import { Metrics } from '../observability/metrics.js';
 import { Problem } from '../problem-details/problem.js';
@@ -8,7 +9,6 @@ import {
   type Claim,
   type KeptAnswer,
   type Lease,
-  type WhenLate,
   type WorkJournal,
   type WorkRecord,
 } from './idempotency.store.js';

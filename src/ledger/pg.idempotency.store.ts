@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock/clock.js';
+import { inTime, type WhenLate } from '../clock/in-time.js';
 import { DatabaseUnavailable } from '../database/database.errors.js';
 import type { Queries } from '../database/database.js';
 import {
@@ -7,7 +8,6 @@ import {
   IdempotencyStore,
   type KeptAnswer,
   type Lease,
-  type WhenLate,
   type WorkRecord,
 } from '../idempotency/idempotency.store.js';
 import type { Background } from './background.js';
@@ -39,16 +39,12 @@ export class PgIdempotencyStore extends IdempotencyStore {
   ): Promise<Claim> {
     const claim = this.#claim(scope, fingerprint, leaseMs, record);
     if (whenLate === undefined) return claim;
-    return new Promise((resolve, reject) => {
-      let isLate = false;
-      const cancel = whenLate(() => {
-        isLate = true;
-        reject(new DatabaseUnavailable(false));
-      });
-      claim.finally(cancel).then((made) => {
-        resolve(made);
-        if (isLate && made.kind === 'claimed') this.#letGo(holdOf(made.lease));
-      }, reject);
+    return inTime(claim, whenLate, () => {
+      const letGo = (made: Claim): void => {
+        if (made.kind === 'claimed') this.#letGo(holdOf(made.lease));
+      };
+      claim.then(letGo, () => undefined);
+      return new DatabaseUnavailable(false);
     });
   }
 
