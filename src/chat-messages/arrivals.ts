@@ -3,9 +3,7 @@ import { inTime } from '../clock/in-time.js';
 import { DatabaseUnavailable } from '../database/database.errors.js';
 import { Deliveries } from '../ledger/deliveries.js';
 import type { Deadline } from '../nexudus/deadline.js';
-import { sessionName } from '../nexudus/session-name.js';
-import { toNexudus } from './chat-message.mapper.js';
-import type { Write } from './work-record.js';
+import { sessionOf, type Write } from './work-record.js';
 
 /**
  * Keeps the order of arrival where writes are written down before they get their place in the line: each of these takes
@@ -55,7 +53,7 @@ export class Arrivals {
 }
 
 function namesOf({ id, message }: Write): string[] {
-  const session = sessionName(toNexudus(message));
+  const session = sessionOf(message);
   return [
     ...(session === undefined ? [] : [`session ${session}`]),
     ...(id === undefined ? [] : [`message ${id}`]),

@@ -40,10 +40,15 @@ export function recordOf(
     caller: callerName(caller),
     operation,
     messageId: id,
-    session: sessionName(toNexudus(message)),
+    session: sessionOf(message),
     personal: personalOf(message),
     content: JSON.stringify(content),
   };
+}
+
+/** The session in which a message is sent in order. */
+export function sessionOf(message: ChatMessageDto): string | undefined {
+  return sessionName(toNexudus(message));
 }
 
 /** What of the answer to a write its caller has said itself. */
