@@ -51,21 +51,18 @@ export class Hold implements WorkJournal {
     return this.clock.nowMs() < this.#heldUntilMs;
   }
 
-  /** @throws StoreUnavailable nothing may be sent */
+  /**
+   * @throws DatabaseUnavailable nothing may be sent
+   * @throws StoreUnavailable somebody has taken it over: nor may it then
+   */
   async sending(): Promise<void> {
     const sinceMs = this.clock.nowMs();
-    const rows = await this.database
-      .query(
-        `update bff.delivery set state = 'sending', attempts = attempts + 1, sent_at = coalesce(sent_at, now()),
-           lease_until = now() + $3::float8 * interval '1 millisecond'
-         where id = $1 and fence = $2 and owner is not null and state in ('accepted', 'sending') returning id`,
-        [this.id, this.fence, this.#leaseMs],
-      )
-      .catch((error: unknown) => {
-        throw error instanceof DatabaseUnavailable
-          ? new StoreUnavailable('unreachable', { cause: error })
-          : error;
-      });
+    const rows = await this.database.query(
+      `update bff.delivery set state = 'sending', attempts = attempts + 1, sent_at = coalesce(sent_at, now()),
+         lease_until = now() + $3::float8 * interval '1 millisecond'
+       where id = $1 and fence = $2 and owner is not null and state in ('accepted', 'sending') returning id`,
+      [this.id, this.fence, this.#leaseMs],
+    );
     if (rows.length === 0) throw new StoreUnavailable('taken-over');
     this.#heldUntilMs = sinceMs + this.#leaseMs;
     this.changed(this.id);
