@@ -32,9 +32,6 @@ function laneOf({ name, caller, turn, waiting }: LaneRow): Lane {
   return { name, caller, turn: Number(turn), waiting };
 }
 
-/** Since when the first ticket of lane `l` waits, for a statement. */
-const FIRST_SINCE_MS = `(select since_ms from bff.line where lane = l.name and ${WAITS} order by seq limit 1)`;
-
 /** A line at one moment. */
 export interface LineState {
   readonly lanes: readonly Lane[];
@@ -45,28 +42,12 @@ export interface LineState {
 /** All in one statement: its parts fit together, whoever holds the gate. */
 export async function readLine(query: Queries['query']): Promise<LineState> {
   const rows = await query<LaneRow & { since_ms: number | null }>(
-    `select name, caller, turn, waiting, ${FIRST_SINCE_MS} as since_ms from bff.lane as l order by turn`,
+    `select name, caller, turn, waiting,
+       (select since_ms from bff.line where lane = l.name and ${WAITS} order by seq limit 1) as since_ms
+     from bff.lane as l order by turn`,
   );
   const since = rows.filter(isAwaited).flatMap((row) => row.since_ms ?? []);
   return { lanes: rows.map(laneOf), oldestSinceMs: since.length === 0 ? undefined : Math.min(...since) };
-}
-
-/**
- * Since when the write waits that has waited longest, of those that somebody waits for.
- *
- * @param lanes in which somebody waits
- */
-export async function readOldestSinceMs(
-  query: Queries['query'],
-  lanes: readonly Lane[],
-): Promise<number | undefined> {
-  const awaited = lanes.filter(isAwaited);
-  if (awaited.length === 0) return undefined;
-  const [row] = await query<{ since_ms: number | null }>(
-    `select min(${FIRST_SINCE_MS}) as since_ms from unnest($1::text[]) as l (name)`,
-    [awaited.map(({ name }) => name)],
-  );
-  return row?.since_ms ?? undefined;
 }
 
 /**
@@ -95,8 +76,8 @@ export function turnsOf(lanes: readonly Lane[]): readonly Lane[] {
   return lanes.filter(({ name }) => name !== CALLS_LANE);
 }
 
-/** Deliveries have lanes of their own, with other names than their callers. */
-function isAwaited({ name, caller }: Pick<Lane, 'name' | 'caller'>): boolean {
+/** Whether somebody waits for what is in it. Deliveries have lanes of their own, with other names than their callers. */
+export function isAwaited({ name, caller }: Pick<Lane, 'name' | 'caller'>): boolean {
   return name === caller && name !== CALLS_LANE;
 }
 

@@ -17,8 +17,8 @@ import {
   aheadOf,
   CALLS_LANE,
   callsLane,
+  isAwaited,
   readLine,
-  readOldestSinceMs,
   turnsOf,
   waitingCalls,
   type Lane,
@@ -333,10 +333,11 @@ export class SharedLine implements GateWork, LineRoom {
       } else turn.tell(owner);
     }
     const lanes = gate.waiting === 0 ? [] : await gate.lanes();
-    const oldestSinceMs = await readOldestSinceMs(gate.query, lanes);
     const calls = await gate.waitingIn(CALLS_LANE);
     const inMs = this.#quietForMs(turn, calls > 0 ? 'call' : 'write', grants === MOST_GRANTS);
     effects.push(() => {
+      // Who waits for how long is looked up from time to time, for operators: nobody holds the gate for it.
+      const oldestSinceMs = lanes.some(isAwaited) ? this.#line.oldestSinceMs : undefined;
       this.#line = { lanes: calls > 0 ? [...lanes, callsLane(calls)] : lanes, oldestSinceMs };
       this.#wakeIn(inMs);
       if (quota.throttledAt > this.#throttledAt) this.#throttled(quota.throttledAt);
